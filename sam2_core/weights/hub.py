@@ -34,6 +34,7 @@ Progress = Callable[[int, int], None]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BYTES_PER_PARAMETER = 4
+_PUBLIC_HUB = "https://huggingface.co"
 
 
 def hub_id(config: ModelConfig) -> str:
@@ -143,7 +144,7 @@ def _explain(error: Exception, config: ModelConfig) -> str:
 
 
 def _detour(config: ModelConfig) -> str:
-    url = hf_hub_url(hub_id(config), file_name(config))
+    url = hf_hub_url(hub_id(config), file_name(config), endpoint=_PUBLIC_HUB)
     return (
         f"set HF_ENDPOINT to a mirror, or get {url} by hand and pass its path as the model, "
         "or use pocket, which needs no download"
