@@ -183,7 +183,7 @@ def test_the_model_outlives_its_file(tmp_path: Path, weights: Weights) -> None:
         if path.suffix == ".safetensors":
             safetensors.torch.save_file(weights, path)
         model = load_model(path)
-        path.write_bytes(b"")  # whoever still reads from the mapped file dies of SIGBUS
+        path.write_bytes(b"")  # who still reads from the mapped file dies of SIGBUS
         assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
 
 
@@ -318,6 +318,12 @@ STRANGE: dict[str, object] = {
 def test_a_file_without_a_state_dict(tmp_path: Path, content: object) -> None:
     with pytest.raises(CheckpointError, match=r"a.pt holds no state dict: expected parameter names"):
         load_model(saved(tmp_path / "a.pt", content))
+
+
+def test_a_file_of_safetensors_with_integers(tmp_path: Path) -> None:
+    safetensors.torch.save_file({"no_mem_embed": torch.zeros(3, dtype=torch.int8)}, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"a.safetensors holds no state dict: expected parameter names"):
+        load_model(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -105,14 +105,15 @@ def _load_official(config: ModelConfig, image_size: int | None, progress: Progre
 
 def _load_file(path: Path, config: ModelConfig | None, image_size: int | None) -> SAM2:
     tensors = _read_tensors(path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    shapes = _shapes(tensors)
     config = _at_size(config or infer_config(shapes, path.name), image_size)
-    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
-        model = SAM2(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    require_fit(shapes, expected, config, path.name)
-    floats = {name: _to_float32(name, tensor, path.name) for name, tensor in tensors.items()}
-    model.load_state_dict(floats, strict=True, assign=True)
+    # Not on the meta device: there PyTorch imports its compiler to initialise anything, which takes a second; to draw
+    # the random weights takes a twentieth for pocket, and a second only for large.
+    model = SAM2(config)
+    require_fit(shapes, _shapes(model.state_dict()), config, path.name)
+    # Copied, in float32, even where the file could stay mapped: who rewrites a mapped file takes the process down.
+    model.load_state_dict(tensors, strict=True)
+    _require_finite(model, path.name)
     return model.eval()
 
 
@@ -134,9 +135,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     """The file's state dict, still mapped from disk where its format allows."""
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        mappable = zipfile.is_zipfile(path)  # files from before PyTorch 1.6 are not
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+            content = safetensors.torch.load_file(path)
+        else:
+            mappable = zipfile.is_zipfile(path)  # files from before PyTorch 1.6 are not
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except Exception as error:  # a damaged or hostile file can make a parser fail in any way
         raise CheckpointError(
             f"{path.name} could not be read as plain tensors: it is damaged, or it holds other Python objects, which "
@@ -161,9 +163,11 @@ def _is_weight(name: object, value: object) -> bool:
     )
 
 
-def _to_float32(name: str, tensor: Tensor, origin: str) -> Tensor:
-    # A copy even of what is float32 already: a mapped file that is rewritten in place would take the process down.
-    weights = tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-    if not torch.isfinite(weights.sum()):  # one pass, no mask in memory
-        raise CheckpointError(f"{origin} is damaged: {name} holds values that are not finite; get the file again")
-    return weights
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _require_finite(model: SAM2, origin: str) -> None:
+    for name, weights in model.state_dict().items():
+        if not torch.isfinite(weights.sum()):  # one pass, no mask in memory
+            raise CheckpointError(f"{origin} is damaged: {name} holds values that are not finite; get the file again")
