@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -79,11 +79,12 @@ class _AnimationDecoder:
             size = image.size
             # An APNG may lead with a picture for programs that know no animations; it is not part of this one.
             first = int(getattr(image, "default_image", False))
-            for index in range(first, getattr(image, "n_frames", 1)):
-                with contextlib.suppress(EOFError, OSError, SyntaxError, ValueError):
+            for index in itertools.count(first):
+                try:
                     image.seek(index)
                     image.load()
-                    if image.size == size:
-                        yield image
-                        continue
-                return
+                except Exception:  # EOFError after the last frame; on bad bytes whatever happens to go wrong
+                    return
+                if image.size != size:  # a GIF may draw outside its own canvas
+                    return
+                yield image

@@ -1,73 +1,31 @@
-"""Video files, decoded by FFmpeg through PyAV.
+"""Video files as a source of frames.
 
 A container's own frame count and clock cannot be believed: edit lists hide frames, downloads break off, bits rot. So
 opening a file decodes it once without keeping or converting anything; what comes out *is* the video. With the loop
-filter off this takes some hundredths of a 720p clip's duration, and it yields the keyframes at which to enter later.
+filter off this takes some hundredths of a 720p clip's duration, and it finds the keyframes at which to enter later.
 """
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import av
-import numpy as np
-from av.container import InputContainer
-from av.sidedata.sidedata import SideData, Type
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
 from sam2_core.errors import VideoError
+from sam2_core.media.ffmpeg import decode, open_stream
+from sam2_core.media.orientation import Orientation
 from sam2_core.media.sequential import SequentialReader
 from sam2_core.media.source import DEFAULT_FPS, MediaLimits, RgbFrame
 
-# FFmpeg would also read play lists and scripts, which name other files and hosts: a hostile upload must not be one.
-_OPEN_OPTIONS = {
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi",
-    "protocol_whitelist": "file",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Orientation:
-    """How a stored frame is turned into the one that a player shows: transposed first, then mirrored."""
-
-    transposed: bool = False
-    mirrored_x: bool = False
-    mirrored_y: bool = False
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> Orientation:
-        """Read the display matrix: the camera's quarter turn, and the mirror of a selfie.
-
-        A stored pixel ``(x, y)`` is shown at ``(a x + c y, b x + d y)``. Angles between quarter turns are rounded.
-        """
-        side_data = cast("dict[Type, SideData]", frame.side_data)
-        try:
-            matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32).reshape(3, 3)
-        except KeyError:
-            return cls()
-        (a, b), (c, d) = matrix[:2, :2].tolist()
-        if abs(a) >= abs(b):
-            return cls(False, a < 0, d < 0)
-        return cls(True, c < 0, b < 0)
-
-    def apply(self, image: RgbFrame) -> RgbFrame:
-        """The picture as shown, contiguous in memory."""
-        if self.transposed:
-            image = image.swapaxes(0, 1)
-        if self.mirrored_x:
-            image = image[:, ::-1]
-        if self.mirrored_y:
-            image = image[::-1]
-        return np.ascontiguousarray(image)
+# The loop filter changes pixels and never whether a frame decodes.
+_SCAN_OPTIONS = {"skip_loop_filter": "all"}
 
 
 class ContainerSource:
@@ -82,146 +40,136 @@ class ContainerSource:
     """
 
     def __init__(self, path: Path, limits: MediaLimits) -> None:
-        decoder = _ContainerDecoder(path, limits)
-        self.count = len(decoder.stamps)
-        self.fps = decoder.fps()
-        self._stored_height, self._stored_width = decoder.stored_size
-        self._orientation = decoder.orientation
-        turned = decoder.orientation.transposed
-        self.height, self.width = decoder.stored_size[::-1] if turned else decoder.stored_size
-        self._reader = SequentialReader(decoder, limits.window_bytes)
+        self._index = _FrameIndex.of(path, limits)
+        self.count = len(self._index.stamps)
+        self.fps = self._index.fps
+        size = (self._index.stored_height, self._index.stored_width)
+        self.height, self.width = size[::-1] if self._index.orientation.transposed else size
+        self._reader = SequentialReader(_ContainerDecoder(path, limits, self._index), limits.window_bytes)
         self._reformatter = VideoReformatter()
 
     def read(self, index: int) -> RgbFrame:
         """Frame ``index`` in RGB, turned as a player shows it, at the size of the first frame."""
         frame = self._reader.read(index)
-        rgb = self._reformatter.reformat(frame, self._stored_width, self._stored_height, "rgb24")
-        return self._orientation.apply(cast(RgbFrame, rgb.to_ndarray()))
+        rgb = self._reformatter.reformat(frame, self._index.stored_width, self._index.stored_height, "rgb24")
+        return self._index.orientation.apply(cast(RgbFrame, rgb.to_ndarray()))
 
     def close(self) -> None:
         """Close the file and forget all frames."""
         self._reader.close()
 
 
-class _ContainerDecoder:
-    """Where the frames of a file are, found by decoding it once.
+class _FrameIndex:
+    """What a file really holds.
 
     Attributes:
         stamps: every frame's presentation time in units of ``time_base``, in the order of presentation.
         keyframes: frames at which decoding can begin; frame 0 always can.
+        time_base: seconds.
+        stored_height: rows before ``orientation`` is applied.
+        stored_width: columns before ``orientation`` is applied.
+        orientation: of all frames.
     """
 
-    def __init__(self, path: Path, limits: MediaLimits) -> None:
-        self.name = path.name
-        self._path = path
-        self._limits = limits
+    def __init__(self) -> None:
         self.stamps = array("q")
-        self.keyframes = array("q", [0])
-        with self._open() as (container, stream):
-            # The loop filter changes pixels and never whether a frame decodes: the count needs none.
-            stream.codec_context.options = self._codec_options() | {"skip_loop_filter": "all"}
-            self._time_base = stream.time_base or Fraction(1, 1000)
-            self._scan(_decode(container, stream))
+        self.keyframes = array("q")
+        self.time_base = Fraction(1, 1000)
+        self.stored_height = self.stored_width = 0
+        self.orientation = Orientation()
 
-    def _scan(self, frames: Iterator[av.VideoFrame]) -> None:
-        ordered = True
-        for index, frame in enumerate(frames):
-            stamp = _stamp(frame)
-            if index == 0:
-                self.stored_size = (frame.height, frame.width)
-                self.orientation = Orientation.of(frame)
-                self._limits.check_size(self.name, *self.stored_size)
-            else:
-                ordered = ordered and stamp is not None and stamp > self.stamps[-1]
-                if frame.key_frame:
-                    self.keyframes.append(index)
-            self.stamps.append(0 if stamp is None else stamp)
-            self._limits.check_count(self.name, index + 1)
-        if not self.stamps:
-            raise VideoError(f"no frame of {self.name!r} can be decoded; it is damaged or cut off: copy it again.")
-        if not ordered:
-            # Frames cannot be told apart by time, so a jump into the middle could not be verified.
-            self.keyframes = array("q", [0])
+    @classmethod
+    def of(cls, path: Path, limits: MediaLimits) -> _FrameIndex:
+        """Decode a file from beginning to end, and note its frames."""
+        index = cls()
+        try:
+            index._scan(path, limits, "raise", {**_SCAN_OPTIONS, "err_detect": "explode"})
+        except av.FFmpegError:
+            sound = len(index.stamps)
+            index = cls()
+            index._scan(path, limits, "skip", _SCAN_OPTIONS)
+            # What a decoder makes of damage depends on the frames before it: it must come from where all was well to
+            # show the same each time.
+            index._keep_keyframes_before(sound)
+        if not index.stamps:
+            raise VideoError(f"no frame of {path.name!r} can be decoded; it is damaged or cut off: copy it again.")
+        if any(later <= earlier for earlier, later in pairwise(index.stamps)):
+            index._keep_keyframes_before(1)  # a jump into the middle could not be verified
+        return index
 
+    def _scan(
+        self, path: Path, limits: MediaLimits, damage: Literal["skip", "raise"], codec_options: dict[str, str]
+    ) -> None:
+        with open_stream(path, limits, codec_options) as (container, stream):
+            self.time_base = stream.time_base or self.time_base
+            for frame in decode(container, stream, damage):
+                if not self.stamps:
+                    self.stored_height, self.stored_width = frame.height, frame.width
+                    self.orientation = Orientation.of(frame)
+                if frame.key_frame or not self.stamps:
+                    self.keyframes.append(len(self.stamps))
+                self.stamps.append(_stamp(frame))
+                limits.check_count(path.name, len(self.stamps))
+
+    def _keep_keyframes_before(self, end: int) -> None:
+        self.keyframes = array("q", [frame for frame in self.keyframes if frame == 0 or frame < end])
+
+    @property
     def fps(self) -> float:
         """Mean frames per second of the frames that exist, whatever the container claims."""
-        span = (self.stamps[-1] - self.stamps[0]) * self._time_base
-        if span <= 0:
-            return DEFAULT_FPS
-        fps = float((len(self.stamps) - 1) / span)
+        span = (self.stamps[-1] - self.stamps[0]) * self.time_base
+        fps = float((len(self.stamps) - 1) / span) if span > 0 else 0.0
         return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
 
-    def starts(self, index: int) -> Sequence[int]:
-        nearest = bisect_right(self.keyframes, index) - 1
-        return sorted({0, *self.keyframes[max(nearest - 1, 0) : nearest + 1]}, reverse=True)
-
-    def frames_from(self, start: int) -> Generator[av.VideoFrame, None, None]:
-        with self._open() as (container, stream), contextlib.suppress(av.FFmpegError):
-            stream.codec_context.options = self._codec_options()
-            if start == 0:
-                yield from _decode(container, stream)
-                return
-            container.seek(self.stamps[start], stream=stream)
-            expected = start
-            for frame in _decode(container, stream):
-                position = self._position(frame)
-                if position is None or position < start:
-                    continue  # a leading picture: it refers to frames before the keyframe and decodes to rubbish here
-                if position != expected:
-                    return  # the jump landed elsewhere, or the file decodes differently from here
-                yield frame
-                expected += 1
-
-    def nbytes(self, frame: av.VideoFrame) -> int:
-        return sum(plane.buffer_size for plane in frame.planes)
-
-    def _position(self, frame: av.VideoFrame) -> int | None:
+    def position(self, frame: av.VideoFrame) -> int | None:
+        """Which frame of the video this is, by its time."""
         stamp = _stamp(frame)
-        if stamp is None:
-            return None
         position = bisect_left(self.stamps, stamp)
         return position if position < len(self.stamps) and self.stamps[position] == stamp else None
 
-    def _codec_options(self) -> dict[str, str]:
-        return {"max_pixels": str(self._limits.pixels)}  # holds for sizes that change in mid-stream too
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
-        try:
-            container = av.open(str(self._path.absolute()), options=_OPEN_OPTIONS)
-        except OSError as error:
-            raise VideoError(f"{self.name!r} cannot be read: {error.strerror or error}.") from error
-        except av.FFmpegError as error:
-            raise VideoError(
-                f"{self.name!r} is neither a video (mp4, mov, webm, mkv, avi) nor a picture (jpg, png, webp, gif, bmp, "
-                f"tiff) that can be read; convert it to one of these."
-            ) from error
-        with container:
-            # Cover art of a song counts as a video stream too.
-            streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
-            if not streams:
-                raise VideoError(f"{self.name!r} holds no moving pictures, only sound or data; choose a video.")
-            if streams[0].codec_context is None:
-                raise VideoError(
-                    f"{self.name!r} uses a codec that is not known here; convert it to H.264 in an mp4 file."
-                )
-            self._limits.check_size(self.name, streams[0].height, streams[0].width)
-            yield container, streams[0]
+def _stamp(frame: av.VideoFrame) -> int:
+    """Its time; one that has none gets an impossible one, which also stands out as not in order."""
+    if frame.pts is not None:
+        return frame.pts
+    return frame.dts if frame.dts is not None else -(2**63)
 
 
-def _stamp(frame: av.VideoFrame) -> int | None:
-    return frame.pts if frame.pts is not None else frame.dts
+class _ContainerDecoder:
+    """Decodes a file from any of its keyframes."""
 
+    def __init__(self, path: Path, limits: MediaLimits, index: _FrameIndex) -> None:
+        self.name = path.name
+        self._path = path
+        self._limits = limits
+        self._index = index
 
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """All frames that decode, in the order of presentation; packets that do not are skipped, as players do."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            packet = None  # the file breaks off here; what the decoder still holds is good
-        with contextlib.suppress(av.FFmpegError):
-            yield from stream.decode(packet)
-        if packet is None:
-            return
+    def starts(self, index: int, /) -> Sequence[int]:
+        keyframes = self._index.keyframes
+        nearest = bisect_right(keyframes, index) - 1
+        return sorted({0, *keyframes[max(nearest - 1, 0) : nearest + 1]}, reverse=True)
+
+    def frames_from(self, start: int, /) -> Generator[av.VideoFrame, None, None]:
+        with open_stream(self._path, self._limits, {}) as (container, stream):
+            if start > 0:
+                try:
+                    container.seek(self._index.stamps[start], stream=stream)
+                except av.FFmpegError:
+                    return
+            frames = decode(container, stream, "skip")
+            yield from frames if start == 0 else self._consecutive(frames, start)
+
+    def _consecutive(self, frames: Iterator[av.VideoFrame], expected: int) -> Iterator[av.VideoFrame]:
+        """The frames from ``expected`` on, until one is missing; then the jump landed elsewhere."""
+        start = expected
+        for frame in frames:
+            position = self._index.position(frame)
+            if position is None or position < start:
+                continue  # a leading picture: it refers to frames before the keyframe and decodes to rubbish here
+            if position != expected:
+                return
+            yield frame
+            expected += 1
+
+    def nbytes(self, frame: av.VideoFrame, /) -> int:
+        return sum(plane.buffer_size for plane in frame.planes)

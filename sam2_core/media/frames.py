@@ -120,11 +120,12 @@ def open_video(path: str | os.PathLike[str], *, limits: MediaLimits = _DEFAULT_L
 def _open_file(path: Path, limits: MediaLimits) -> Video:
     try:
         with open_picture(path, limits) as image:
-            if is_animated(image):
-                return Video(AnimationSource(path, limits), path.name)
-            return Video(ArraySource(to_rgb(image)[None], fps=1.0), path.name, is_image=True)
+            still = None if is_animated(image) else to_rgb(image)
     except UnidentifiedImageError:
         return Video(ContainerSource(path, limits), path.name)
+    if still is None:
+        return Video(AnimationSource(path, limits), path.name)
+    return Video(ArraySource(still[None], fps=1.0), path.name, is_image=True)
 
 
 def video_from_array(frames: npt.NDArray[np.uint8], *, fps: float = DEFAULT_FPS, name: str = "array") -> Video:

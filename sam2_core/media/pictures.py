@@ -37,7 +37,7 @@ def open_picture(path: Path, limits: MediaLimits) -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise VideoError(f"{path.name!r} is far too large a picture; scale it down first.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's readers raise any of these on bad bytes
+    except Exception as error:  # on bad bytes Pillow's readers raise whatever happens to go wrong
         reason = getattr(error, "strerror", None) or error  # the rest of a system error is the machine's own path
         raise VideoError(f"the picture {path.name!r} is damaged or cut off ({reason}); copy it again.") from error
 

@@ -24,7 +24,7 @@ LabelMap: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """``[H, W]``: the id of the object that each pixel belongs to, 0 for none."""
 
 _GOLDEN_RATIO = 0.6180339887498949
-_TIERS = ((0.85, 1.0), (0.55, 1.0), (0.9, 0.8))  # saturation and value: neighbours in hue differ in these
+_TIERS = ((0.85, 1.0), (0.65, 1.0), (0.9, 0.8))  # saturation and value: neighbours in hue differ in these
 
 
 def _voc_palette() -> npt.NDArray[np.uint8]:
@@ -144,7 +144,7 @@ def _draw_outline(frame: RgbFrame, mask: BoolMask, colour: Colour) -> None:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return
-    thickness = max(1, round(min(mask.shape) / 360))
+    thickness = max(1, round(min(mask.shape) / 240))
     # One pixel of background around the object is enough, and clipped away where the frame ends.
     box = (
         slice(max(int(rows[0]) - 1, 0), int(rows[-1]) + 2),
