@@ -95,7 +95,10 @@ class RandomFourier(nn.Module):
 
     def forward(self, xy: Tensor) -> Tensor:
         """Shapes: fractions of the image ``[..., 2]`` as (x, y) -> ``[..., C]``."""
-        projected = 2 * math.pi * ((2 * xy - 1) @ self.positional_encoding_gaussian_matrix)
+        along_x, along_y = self.positional_encoding_gaussian_matrix
+        # Products instead of a matrix product, which autocast would round to bfloat16: angles are several turns.
+        x, y = (2 * xy - 1).split(1, dim=-1)
+        projected = 2 * math.pi * (x * along_x + y * along_y)
         return torch.cat((projected.sin(), projected.cos()), dim=-1)
 
     def grid(self, size: int) -> Tensor:

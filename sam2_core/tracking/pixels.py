@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from sam2_core.config import ModelConfig
-from sam2_core.model import PromptTensors
+from sam2_core.model import GIVEN_MASK_LOGIT, PromptTensors
 from sam2_core.prompts import Prompt
 from sam2_core.rle import Rle
 
@@ -47,13 +47,15 @@ def model_pixels(frame: npt.NDArray[np.uint8], size: int, resampling: Resampling
     return (pixels - _MEAN[:, None, None]) / _STD[:, None, None]
 
 
-def point_tensors(prompt: Prompt, config: ModelConfig, mask_logits_bhw: Tensor | None = None) -> PromptTensors:
+def point_tensors(
+    prompt: Prompt, config: ModelConfig, mask_logits_bhw: Tensor | None = None, device: torch.device | None = None
+) -> PromptTensors:
     """Clicks and box of one prompt in model pixels, box corners first, as a batch of one."""
     corners = [(prompt.box.x0, prompt.box.y0), (prompt.box.x1, prompt.box.y1)] if prompt.box else []
     points = corners + [(point.x, point.y) for point in prompt.points]
     labels = [2, 3][: len(corners)] + [int(point.positive) for point in prompt.points]
     xy = torch.tensor(points, dtype=torch.float64).mul(config.image_size).float()
-    return PromptTensors(xy[None], torch.tensor(labels)[None], mask_logits_bhw)
+    return PromptTensors(xy[None].to(device), torch.tensor(labels)[None].to(device), mask_logits_bhw)
 
 
 def model_mask(mask: Rle, size: int) -> Tensor:
@@ -62,6 +64,12 @@ def model_mask(mask: Rle, size: int) -> Tensor:
     if (mask.height, mask.width) != (size, size):
         pixels = F.interpolate(pixels[None], size=(size, size), mode="bilinear", antialias=True)[0]
     return (pixels >= 0.5).float()
+
+
+def low_resolution(mask_1hw: Tensor, size: int) -> Tensor:
+    """A mask of 0 and 1 as the decoder would have drawn it: logits of -10 and 10 at ``[size, size]``."""
+    logits = (mask_1hw * 2 - 1) * GIVEN_MASK_LOGIT
+    return F.interpolate(logits[None], size=(size, size), mode="bilinear", antialias=True)[0, 0]
 
 
 def video_logits(logits_bhw: Tensor, height: int, width: int, *, apart: bool = False) -> Tensor:

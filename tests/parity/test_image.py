@@ -106,7 +106,13 @@ def test_position_codes(encoded: Encoded) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_prompts(encoded: Encoded, case: str) -> None:
     said, with_mask, limit = CASES[case]
-    expected = {key.split("/", 1)[1]: value for key, value in encoded.expected.items() if key.startswith(f"{case}/")}
+    # The case with another stability limit says the same prompt, so its tokens are stored once.
+    expected = {
+        key.split("/", 1)[1]: value
+        for prefix in (case.split("_thr")[0], case)
+        for key, value in encoded.expected.items()
+        if key.startswith(f"{prefix}/")
+    }
     mask = torch.from_numpy(mask_input_256()) if with_mask else None
     if said is None:
         tensors = PromptTensors(torch.zeros(1, 0, 2), torch.zeros(1, 0, dtype=torch.int64), mask)
