@@ -1,0 +1,30 @@
+"""Where a simulated person clicks (the paper's appendix F.1.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from sam2_core.evaluation.metrics import BoolMask
+
+
+def error_centre_click(truth: BoolMask, predicted: BoolMask) -> tuple[int, int, bool]:
+    """The pixel of the errors that is farthest from their border, as (x, y) and whether the click is positive.
+
+    Positive if the deepest miss is deeper than the deepest false alarm; the picture's edge counts as a border. With an
+    empty prediction it is the deepest pixel of the object.
+
+    Shapes: two ``[H, W]`` masks.
+    """
+    missed, invented = depth(truth & ~predicted), depth(predicted & ~truth)
+    positive = bool(missed.max() > invented.max())
+    errors = missed if positive else invented
+    y, x = np.unravel_index(errors.argmax(), errors.shape)
+    return int(x), int(y), positive
+
+
+def depth(mask: BoolMask) -> npt.NDArray[np.float64]:
+    """Distance of every pixel of ``[H, W]`` to the nearest one outside the mask, in pixels."""
+    distance: npt.NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    return distance
