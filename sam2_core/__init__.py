@@ -1,0 +1,1 @@
+"""Interactive video segmentation: the model, the tracker, and everything that works without a front end."""

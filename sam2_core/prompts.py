@@ -85,3 +85,12 @@ class Prompt:
     def with_point(self, point: Point) -> Prompt:
         """The same prompt with one more click; a choice among earlier candidates no longer applies."""
         return replace(self, points=(*self.points, point), candidate=None)
+
+    def extends(self, earlier: Prompt) -> bool:
+        """Whether this only adds clicks to what was said earlier."""
+        count = len(earlier.points)
+        return self.box == earlier.box and len(self.points) > count and self.points[:count] == earlier.points
+
+    def differs_in_choice_only(self, earlier: Prompt) -> bool:
+        """Whether the same was said, up to the choice among candidates."""
+        return (self.points, self.box, self.mask) == (earlier.points, earlier.box, earlier.mask)

@@ -48,6 +48,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x_bhwc: Tensor) -> Tensor:
+        """Shapes: windows ``[B, H, W, C_in] -> [B, H, W, C_out]``, or half of H and W where the block pools."""
         q, k, v = self.qkv(x_bhwc).chunk(3, dim=-1)
         if self.pool:
             q = _halve(q)
@@ -65,6 +66,7 @@ class DropPath(nn.Module):
         self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
+        """Shapes: any with the batch first, unchanged."""
         if not self.training or self.probability == 0:
             return x
         kept = torch.rand(x.shape[0], *[1] * (x.ndim - 1), device=x.device) >= self.probability
@@ -87,6 +89,7 @@ class Block(nn.Module):
             self.proj = nn.Linear(dim_in, dim_out)
 
     def forward(self, x_bhwc: Tensor) -> Tensor:
+        """Shapes: ``[B, H, W, C_in] -> [B, H, W, C_out]``, or half of H and W where the block pools."""
         normed = self.norm1(x_bhwc)
         shortcut = _halve(self.proj(normed)) if self.pool else x_bhwc
         if self.window:
@@ -95,8 +98,7 @@ class Block(nn.Module):
         else:
             attended = self.attn(normed)
         x = shortcut + self.drop_path(attended)
-        out: Tensor = x + self.drop_path(self.mlp(self.norm2(x)))
-        return out
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class PatchEmbed(nn.Module):
@@ -107,6 +109,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
 
     def forward(self, pixels_b3hw: Tensor) -> Tensor:
+        """Shapes: ``[B, 3, H, W] -> [B, H / 4, W / 4, C]``, channels last."""
         out: Tensor = self.proj(pixels_b3hw)
         return out.permute(0, 2, 3, 1)
 

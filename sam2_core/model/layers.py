@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,7 @@ class LayerNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
+        """Shapes: ``[B, C, H, W]``, unchanged."""
         x = F.layer_norm(x_bchw.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, 1e-6)
         return x.permute(0, 3, 1, 2)
 
@@ -53,12 +55,12 @@ class MLP(nn.Module):
         self, widths: tuple[int, ...], activation: Callable[[Tensor], Tensor] = F.relu, *, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.activation = activation
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Shapes: ``[..., widths[0]] -> [..., widths[-1]]``."""
         for layer in self.layers[:-1]:
             x = self.dropout(self.activation(layer(x)))
-        last: Tensor = self.layers[-1](x)
-        return last
+        return self.layers[-1](x)

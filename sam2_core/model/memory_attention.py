@@ -34,8 +34,7 @@ class RotaryAttention(nn.Module):
         k = self.k_proj(keys)
         placed = k.shape[1] - unplaced
         k = torch.cat((rotate(k[:, :placed], table), k[:, placed:]), dim=1)
-        out: Tensor = self.out_proj(self.v_proj(attend(q, k, values)))
-        return out
+        return self.out_proj(self.v_proj(attend(q, k, values)))
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -54,6 +53,7 @@ class MemoryAttentionLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, table: Tensor, pointer_tokens: int) -> Tensor:
+        """Shapes: ``x [1 or B, N, C]``, ``keys, values [B, T, D]`` -> ``[B, N, C]``."""
         normed = self.norm1(x)
         x = x + self.dropout(self.self_attn(normed, normed, normed, table))
         x = x + self.dropout(self.cross_attn_image(self.norm2(x), keys, values, table, pointer_tokens))

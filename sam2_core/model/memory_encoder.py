@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,13 +21,13 @@ class MaskDownsampler(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for a, b in zip(_MASK_CHANNELS[:-1], _MASK_CHANNELS[1:], strict=True):
+        for a, b in pairwise(_MASK_CHANNELS):
             parts += [nn.Conv2d(a, b, kernel_size=3, stride=2, padding=1), LayerNorm2d(b), nn.GELU()]
         self.encoder = nn.Sequential(*parts, nn.Conv2d(_MASK_CHANNELS[-1], dim, kernel_size=1))
 
     def forward(self, mask_b1hw: Tensor) -> Tensor:
-        out: Tensor = self.encoder(mask_b1hw)
-        return out
+        """Shapes: ``[B, 1, S, S] -> [B, C, h, w]``."""
+        return self.encoder(mask_b1hw)
 
 
 class ConvNextBlock(nn.Module):
@@ -40,6 +42,7 @@ class ConvNextBlock(nn.Module):
         self.gamma = nn.Parameter(1e-6 * torch.ones(dim))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
+        """Shapes: ``[B, C, h, w]``, unchanged."""
         x = self.norm(self.dwconv(x_bchw)).permute(0, 2, 3, 1)
         x = self.gamma * self.pwconv2(F.gelu(self.pwconv1(x)))
         return x_bchw + x.permute(0, 3, 1, 2)
@@ -53,6 +56,7 @@ class Fuser(nn.Module):
         self.layers = nn.ModuleList(ConvNextBlock(dim) for _ in range(2))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
+        """Shapes: ``[B, C, h, w]``, unchanged."""
         for layer in self.layers:
             x_bchw = layer(x_bchw)
         return x_bchw
@@ -72,5 +76,4 @@ class MemoryEncoder(nn.Module):
     def forward(self, image_bchw: Tensor, mask_bhw: Tensor) -> Tensor:
         """Shapes: feature ``[1 or B, C, h, w]``, mask ``[B, S, S]`` in 0..1 -> ``[B, D, h, w]``."""
         mask = self.mask_downsampler(mask_bhw[:, None] * _MASK_SCALE + _MASK_BIAS)
-        out: Tensor = self.out_proj(self.fuser(self.pix_feat_proj(image_bchw) + mask))
-        return out
+        return self.out_proj(self.fuser(self.pix_feat_proj(image_bchw) + mask))

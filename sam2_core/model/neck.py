@@ -21,8 +21,8 @@ class Lateral(nn.Module):
         self.conv = nn.Conv2d(dim_in, dim_out, kernel_size=1)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        out: Tensor = self.conv(x_bchw)
-        return out
+        """Shapes: ``[B, C_in, H, W] -> [B, C_out, H, W]``."""
+        return self.conv(x_bchw)
 
 
 class Neck(nn.Module):
@@ -50,5 +50,5 @@ class ImageEncoder(nn.Module):
         self.neck = Neck(config)
 
     def forward(self, pixels_b3hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        maps: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(pixels_b3hw))
-        return maps
+        """Shapes: ``[B, 3, S, S]`` -> ``[B, C, ., .]`` at strides 4, 8, 16."""
+        return self.neck(self.trunk(pixels_b3hw))

@@ -16,6 +16,7 @@ class TimelessPointers(nn.Module):
         self.memory_dim = memory_dim
 
     def forward(self, code_bpc: Tensor) -> Tensor:
+        """Shapes: ``[B, P, C] -> [B, P, D]`` of zeros."""
         return code_bpc.new_zeros(*code_bpc.shape[:-1], self.memory_dim)
 
 

@@ -12,29 +12,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import ParamSpec
+from functools import lru_cache, wraps
 
 import torch
 from torch import Tensor, nn
 
-P = ParamSpec("P")
 _TEMPERATURE = 10000.0
+_Table = Callable[[int, int, int, torch.device], Tensor]
 
 
-def _table(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def _table(make: _Table) -> _Table:
     """Cache a table. It is made outside of inference mode, so that training may use what tracking has cached."""
 
     @lru_cache(maxsize=32)
-    def cached(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    @wraps(make)
+    def cached(channels: int, height: int, width: int, device: torch.device) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():
-            return make(*args, **kwargs)
+            return make(channels, height, width, device)
 
-    def call(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        return cached(*args, **kwargs)
-
-    call.__doc__ = make.__doc__
-    return call
+    return cached
 
 
 def _wavelengths(features: int, device: torch.device) -> Tensor:
@@ -66,7 +62,7 @@ def time_code(distance: Tensor, features: int) -> Tensor:
 
 @_table
 def rotation_table(channels: int, height: int, width: int, device: torch.device) -> Tensor:
-    """Unit complex numbers ``[height * width, channels / 2]``: a quarter turns with the column, a quarter with the row."""
+    """Unit complex numbers ``[height * width, channels / 2]``: half of them turn with the column, half with the row."""
     frequency = _TEMPERATURE ** (-torch.arange(0, channels, 4, dtype=torch.float32, device=device) / channels)
     cells = torch.arange(height * width, dtype=torch.float32, device=device)
     cols, rows = cells % width, torch.div(cells, width, rounding_mode="floor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_core.config import ModelConfig
@@ -49,10 +50,10 @@ class PromptEncoder(nn.Module):
     def _tokens(self, points_bn2: Tensor, labels_bn: Tensor) -> Tensor:
         if points_bn2.shape[1] == 0:
             return points_bn2.new_zeros(points_bn2.shape[0], 0, self.no_mask_embed.embedding_dim)
-        points = torch.nn.functional.pad(points_bn2, (0, 0, 0, 1))
-        labels = torch.nn.functional.pad(labels_bn, (0, 1), value=_NOT_A_POINT)[:, :, None]
+        points = F.pad(points_bn2, (0, 0, 0, 1))
+        labels = F.pad(labels_bn, (0, 1), value=_NOT_A_POINT)[:, :, None]
         # Half a pixel is added in the model's pixels, not in the video's.
         position = self.pe_layer((points + 0.5) / self.image_size)
-        kinds = torch.cat([kind.weight for kind in self.point_embeddings])
+        kinds = torch.cat(list(self.point_embeddings.parameters()))
         known = position + kinds[labels[:, :, 0].clamp(min=0)]
         return torch.where(labels == _NOT_A_POINT, self.not_a_point_embed.weight, known)

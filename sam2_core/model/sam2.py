@@ -99,8 +99,7 @@ class SAM2(nn.Module):
 
     def encode_prompt(self, prompt: PromptTensors) -> EncodedPrompt:
         """Tokens and map of a batch of prompts."""
-        encoded: EncodedPrompt = self.sam_prompt_encoder(prompt)
-        return encoded
+        return self.sam_prompt_encoder(prompt)
 
     def condition(self, features: ImageFeatures, context: MemoryContext | None) -> Tensor:
         """The image feature after its look at the memory bank; ``None`` for a frame without any memory.
@@ -111,8 +110,7 @@ class SAM2(nn.Module):
             return features.s16_bchw.float() + self.no_mem_embed.view(1, -1, 1, 1)
         memory, code, pointers = self._memory_tokens(context)
         dtype = features.s16_bchw.dtype
-        conditioned: Tensor = self.memory_attention(features.s16_bchw, memory.to(dtype), code.to(dtype), pointers)
-        return conditioned.float()
+        return self.memory_attention(features.s16_bchw, memory.to(dtype), code.to(dtype), pointers).float()
 
     def _memory_tokens(self, context: MemoryContext) -> tuple[Tensor, Tensor, int]:
         """Maps, then pointers, as tokens ``[B, T, D]`` with their position code, and how many belong to pointers."""

@@ -20,10 +20,10 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, dim)
 
     def forward(self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor) -> Tensor:
+        """Shapes: queries ``[B, N, C]``, keys and values ``[B, T, C]`` -> ``[B, N, C]``."""
         q, k, v = self.q_proj(q_bnc), self.k_proj(k_bnc), self.v_proj(v_bnc)
         q, k, v = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (q, k, v))
-        out: Tensor = self.out_proj(attend(q, k, v).transpose(1, 2).flatten(2))
-        return out
+        return self.out_proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class TwoWayLayer(nn.Module):
@@ -42,6 +42,7 @@ class TwoWayLayer(nn.Module):
         self.cross_attn_image_to_token = Attention(dim, dim // 2)
 
     def forward(self, tokens: Tensor, image: Tensor, token_code: Tensor, image_code: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes: tokens and their code ``[B, N, C]``, image and its code ``[B, h * w, C]`` -> both, updated."""
         if self.first:
             # The initial tokens are their own position code, so it is neither added nor is there a residual.
             tokens = self.self_attn(tokens, tokens, tokens)

@@ -1,53 +1,35 @@
-"""Promptable visual segmentation: prompts on any frame, at any time; masklets through the video (the paper's section 3).
+"""Promptable visual segmentation (the paper's section 3): prompts on any frame at any time, masklets through the video.
 
-One step reads as itself: features, memories, conditioned feature, masks, new memory. It is computed for all objects of a
-frame together. The tracker of a picture is the tracker of a video with one frame.
+A step takes features, memories, a conditioned feature, masks, a new memory, in this order, for all objects of a frame
+together. The tracker of a picture is the tracker of a video with one frame.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from sam2_core.errors import PromptError
 from sam2_core.media.frames import Video
-from sam2_core.model import SAM2, ImageFeatures, MaskPrediction, PromptTensors, Selection
+from sam2_core.model import SAM2, MaskPrediction, Selection
 from sam2_core.prompts import CANDIDATES, Prompt
 from sam2_core.results import FrameResult, ObjectMask
 from sam2_core.rle import Rle
+from sam2_core.tracking import steps
 from sam2_core.tracking.behaviour import STUDIO, Behaviour, Corrections, History
 from sam2_core.tracking.features import FrameFeatures
 from sam2_core.tracking.memory_bank import MemoryEntry, gather
 from sam2_core.tracking.object_track import Interaction, ObjectTrack
-from sam2_core.tracking.pixels import fill_holes, low_resolution, model_mask, point_tensors, video_logits
+from sam2_core.tracking.passes import Pass, plan
+from sam2_core.tracking.pixels import low_resolution, model_mask, video_logits
 from sam2_core.tracking.policies import Attended, Direction
 
 _OBJECTS_AT_ONCE = 8
 """Objects that one batch takes at most; beyond this, memory grows and speed does not."""
-_PREVIOUS_MASK_LIMIT = 32.0
-"""Logits of a previous mask are clamped to this before they prompt the decoder (released code)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One sweep through the video: where it starts and ends, and from which frame on each object takes part."""
-
-    frames: range
-    starts: dict[int, int]
-
-    @property
-    def step(self) -> int:
-        """1 forward, -1 backward."""
-        return self.frames.step
-
-    def takes(self, object_id: int, frame_index: int) -> bool:
-        """Whether the sweep has reached this object."""
-        start = self.starts.get(object_id)
-        return start is not None and (frame_index - start) * self.step >= 0
 
 
 class Tracker:
@@ -77,7 +59,9 @@ class Tracker:
 
     @torch.inference_mode()
     def prompt(self, object_id: int, frame_index: int, prompt: Prompt) -> FrameResult:
-        """All that is now said about an object on a frame; replaces what was said before. An unknown id is a new object.
+        """All that is now said about an object on a frame, in place of what was said before.
+
+        An unknown id is a new object.
 
         Returns:
             Every object's mask on this frame.
@@ -149,7 +133,7 @@ class Tracker:
         return FrameResult(frame_index, tuple(mask for mask in masks if mask is not None))
 
     def logits(self, frame_index: int) -> dict[int, Tensor]:
-        """Low-resolution mask logits ``[4h, 4w]`` by object id, where they are still held: right after a step they are."""
+        """Low-resolution mask logits ``[4h, 4w]`` by object id, where still held: right after a step they are."""
         return {t.object_id: t.logits[frame_index] for t in self.tracks.values() if frame_index in t.logits}
 
     def passes(
@@ -168,19 +152,7 @@ class Tracker:
             firsts = dict.fromkeys(firsts, start)
         elif self.behaviour.history is History.EVERYTHING:
             firsts = dict.fromkeys(firsts, min(firsts.values()))
-        last, furthest = len(self.video) - 1, len(self.video) if limit is None else limit
-        sweeps = []
-        if direction is not Direction.BACKWARD:
-            first = min(firsts.values())
-            sweeps.append(Pass(range(first, min(first + furthest, last) + 1), firsts))
-        if direction is not Direction.FORWARD:
-            # After a forward sweep, an object's own first frame is done.
-            done = 1 if direction is Direction.BOTH else 0
-            starts = {object_id: first - done for object_id, first in firsts.items() if first >= done}
-            if starts:
-                first = max(starts.values())
-                sweeps.append(Pass(range(first, max(first - furthest, 0) - 1, -1), starts))
-        return sweeps
+        return plan(firsts, direction, len(self.video), limit)
 
     def propagate(
         self, direction: Direction = Direction.BOTH, start: int | None = None, limit: int | None = None
@@ -228,47 +200,27 @@ class Tracker:
     def _answer_prompt(
         self, track: ObjectTrack, frame_index: int, prompt: Prompt, fresh: bool
     ) -> tuple[Selection, MaskPrediction | None]:
-        if prompt.label_count == 0 and prompt.mask is not None:
-            mask = model_mask(prompt.mask, self.model.config.image_size).to(self.model.device)
-            return self._filled(self.model.adopt_mask(self.features[frame_index], mask)), None
+        features = self.features[frame_index]
+        if prompt.mask is not None and prompt.label_count == 0:
+            return steps.filled(steps.adopt(self.model, features, prompt.mask), self.behaviour), None
         prediction = self._held_candidates(track, frame_index, prompt)
         if prediction is None:
+            context = None
+            if not fresh and (attended := self._attended(track, frame_index, track.visited[frame_index])).maps:
+                context = gather([track.bank], [attended], len(self.video))
             previous = self._previous_logits(track, frame_index, prompt)
-            prediction = self._decode_prompt(track, frame_index, prompt, previous, fresh)
-        return self._filled(self._select(prediction, prompt).gated()), prediction
+            prediction = steps.decode_prompt(self.model, features, context, prompt, previous)
+        selection = steps.select(prediction, prompt, self.behaviour.stability_limit).gated()
+        return steps.filled(selection, self.behaviour), prediction
 
     def _held_candidates(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> MaskPrediction | None:
         """The decoder's answer to the same words, so that a choice is among the masks that were shown."""
         earlier = track.interactions.get(frame_index)
-        if earlier is None or not _differ_in_choice_only(earlier.prompt, prompt):
+        if earlier is None or not prompt.differs_in_choice_only(earlier.prompt):
             return None
         # In the released code, saying the same again is one more click on the mask it gave.
         repeated = earlier.prompt == prompt and self.behaviour.history is History.EVERYTHING
         return None if repeated else earlier.candidates
-
-    def _decode_prompt(
-        self, track: ObjectTrack, frame_index: int, prompt: Prompt, previous: Tensor | None, fresh: bool
-    ) -> MaskPrediction:
-        features = self.features[frame_index]
-        clamped = None if previous is None else previous.clamp(-_PREVIOUS_MASK_LIMIT, _PREVIOUS_MASK_LIMIT)[None]
-        tensors = point_tensors(prompt, self.model.config, clamped, self.model.device)
-        context = None
-        if not fresh and (attended := self._attended(track, frame_index, track.visited[frame_index])).maps:
-            context = gather([track.bank], [attended], len(self.video))
-        conditioned = self.model.condition(features, context)
-        return self.model.decode(features, conditioned, self.model.encode_prompt(tensors))
-
-    def _select(self, prediction: MaskPrediction, prompt: Prompt) -> Selection:
-        if prompt.candidate is not None:
-            return prediction.choose(prompt.candidate)
-        if prompt.label_count <= 1:
-            return prediction.best()
-        limit = self.behaviour.stability_limit
-        return prediction.single() if limit is None else prediction.stable(limit)
-
-    def _filled(self, selection: Selection) -> Selection:
-        logits = fill_holes(selection.logits_bhw, self.behaviour.hole_area)
-        return Selection(logits, selection.iou_b, selection.pointer_bc, selection.object_score_b)
 
     def _previous_logits(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> Tensor | None:
         """The mask that a prompt refines: the last answer when it only says more, else what was there at first."""
@@ -280,7 +232,7 @@ class Tracker:
         earlier = track.interactions.get(frame_index)
         if earlier is None:
             return self._read_back(track, frame_index)
-        return earlier.selection.logits_bhw[0] if _says_more(earlier.prompt, prompt) else earlier.base_logits
+        return earlier.selection.logits_bhw[0] if prompt.extends(earlier.prompt) else earlier.base_logits
 
     def _read_back(self, track: ObjectTrack, frame_index: int) -> Tensor | None:
         """Logits of a tracked mask, from its run lengths: they are all that is kept of every frame."""
@@ -305,9 +257,7 @@ class Tracker:
             track.interactions[frame_index] = standing
             self._publish(frame_index, self._answer(frame_index, [track], standing.selection))
             return
-        mask = self._upsampled(interaction.selection.logits_bhw)
-        mask = (mask > 0).float() if self.behaviour.hard_prompted_masks else mask.sigmoid()
-        maps = self._memory_maps(self.features[frame_index], mask, interaction.selection)
+        maps = steps.remember_prompted(self.model, self.features[frame_index], interaction.selection, self.behaviour)
         entry = MemoryEntry(maps[0], interaction.selection.pointer_bc[0])
         if interaction.conditioning:
             track.bank.conditioning[frame_index] = entry
@@ -315,15 +265,8 @@ class Tracker:
         else:
             track.bank.tracked[frame_index] = entry
 
-    def _memory_maps(self, features: ImageFeatures, mask_bhw: Tensor, selection: Selection) -> Tensor:
-        maps = self.model.remember(features, mask_bhw, selection.object_score_b)
-        return maps if self.behaviour.memory_dtype is None else maps.to(self.behaviour.memory_dtype)
-
-    def _upsampled(self, logits_bhw: Tensor) -> Tensor:
-        return video_logits(logits_bhw, self.model.config.image_size, self.model.config.image_size)
-
     def _forget_stale(self, sweep: Pass) -> None:
-        """Unless this sweep goes on where the last one stopped, its recent memories are of no use: they may be wrong."""
+        """Recent memories are of use only to a sweep that goes on where the last one stopped."""
         if self.behaviour.history is History.EVERYTHING:
             return
         for track in self.tracks.values():
@@ -359,13 +302,11 @@ class Tracker:
         tracks = [track for track, _ in group]
         features = self.features[frame_index]
         context = gather([track.bank for track in tracks], [attended for _, attended in group], len(self.video))
-        conditioned = self.model.condition(features, context)
-        nothing = self.model.encode_prompt(PromptTensors.nothing(len(tracks), self.model.device))
-        selection = self.model.decode(features, conditioned, nothing).best().gated()
-        maps = self._memory_maps(features, self._upsampled(selection.logits_bhw).sigmoid(), selection)
+        selection = steps.track(self.model, features, context)
+        maps = steps.remember_tracked(self.model, features, selection, self.behaviour)
         for track, memory_map, pointer in zip(tracks, maps, selection.pointer_bc, strict=True):
             track.bank.tracked[frame_index] = MemoryEntry(memory_map, pointer)
-        return self._answer(frame_index, tracks, self._filled(selection))
+        return self._answer(frame_index, tracks, steps.filled(selection, self.behaviour))
 
     def _answer(
         self, frame_index: int, tracks: Sequence[ObjectTrack], selection: Selection
@@ -400,13 +341,3 @@ class Tracker:
         if self.behaviour.history is History.BOUNDED:
             track.bank.forget_beyond(frame_index, self.behaviour.policy.reach)
             track.logits = {f: x for f, x in track.logits.items() if f in track.interactions or f == frame_index}
-
-
-def _says_more(earlier: Prompt, later: Prompt) -> bool:
-    """Whether the later prompt only adds clicks to the earlier one."""
-    count = len(earlier.points)
-    return earlier.box == later.box and len(later.points) > count and later.points[:count] == earlier.points
-
-
-def _differ_in_choice_only(earlier: Prompt, later: Prompt) -> bool:
-    return (earlier.points, earlier.box, earlier.mask) == (later.points, later.box, later.mask)

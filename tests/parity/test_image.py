@@ -80,10 +80,7 @@ def encoded(request: pytest.FixtureRequest) -> Encoded:
 def test_encoder_stages(encoded: Encoded) -> None:
     stages = {
         "input": (encoded.pixels, 31, 1),
-        **{
-            f"trunk_stage{i}": (m, s, 5)
-            for i, (m, s) in enumerate(zip(encoded.trunk, (11, 11, 7, 7), strict=True))
-        },
+        **{f"trunk_stage{i}": (m, s, 5) for i, (m, s) in enumerate(zip(encoded.trunk, (11, 11, 7, 7), strict=True))},
         **{f"fpn{i}": (m, 11, 17) for i, m in enumerate(encoded.pyramid)},
         "feat0_s0": (encoded.features.s4_bchw, 11, 3),
         "feat1_s1": (encoded.features.s8_bchw, 7, 5),

@@ -323,11 +323,7 @@ def test_sessions_with_float_memory(version: Any, session: str) -> None:
 def unread(fixture: Iterable[str], compared: set[str], session: str) -> list[str]:
     """Numbers of the session's own steps that nothing was compared with."""
     bookkeeping = ("frames", "obj_ids", "stats", "_frames")
-    return [
-        key
-        for key in fixture
-        if key.startswith(session) and not key.endswith(bookkeeping) and key not in compared
-    ]
+    return [key for key in fixture if key.startswith(session) and not key.endswith(bookkeeping) and key not in compared]
 
 
 def test_default_session_with_stock_memory() -> None:
