@@ -117,7 +117,7 @@ class _FrameIndex:
     @property
     def fps(self) -> float:
         """Mean frames per second of the frames that exist, whatever the container claims."""
-        span = (self.stamps[-1] - self.stamps[0]) * self.time_base
+        span = (max(self.stamps) - min(self.stamps)) * self.time_base
         fps = float((len(self.stamps) - 1) / span) if span > 0 else 0.0
         return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
 

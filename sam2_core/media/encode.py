@@ -54,6 +54,7 @@ class VideoWriter:
         self._shape: tuple[int, ...] = ()
         self._stream: VideoStream | None = None
         with self._failures():
+            self._partial.touch()  # FFmpeg would not say before the first frame that it cannot write here
             self._container = av.open(
                 str(self._partial.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
             )

@@ -138,7 +138,7 @@ def _in_order(paths: list[Path]) -> list[Path]:
     return ordered
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def _natural(path: Path) -> list[tuple[bool, int, str]]:
     """``shot2.png`` before ``shot10.png``: digits compare as numbers, and before letters."""
     parts = re.findall(r"[0-9]+|[^0-9]+", path.name)
-    return [(int(part), "") if part[0] in "0123456789" else (-1, part.lower()) for part in parts]
+    return [(False, int(part), "") if part[0] in "0123456789" else (True, 0, part.lower()) for part in parts]
