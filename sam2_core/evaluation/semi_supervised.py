@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sam2_core.errors import VideoError
-from sam2_core.evaluation.metrics import BoolMask, SequenceScore, sequence_score
+from sam2_core.evaluation.metrics import BoolMask
 from sam2_core.media import open_video
 from sam2_core.model import SAM2
 from sam2_core.prompts import Prompt
@@ -61,8 +60,3 @@ def track_sequence(model: SAM2, sequence: TrueSequence) -> tuple[BoolMask, ...]:
 def copy_first(sequence: TrueSequence) -> tuple[BoolMask, ...]:
     """The trivial answer: nothing moves."""
     return (sequence.masks[0],) * len(sequence.masks)
-
-
-def score(sequence: TrueSequence, predicted: Sequence[BoolMask]) -> SequenceScore:
-    """J and F of one sequence, without its first and last frame."""
-    return sequence_score(sequence.masks, predicted)

@@ -40,6 +40,13 @@ def initialise(model: SAM2) -> None:
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        if isinstance(module, ConvNextBlock):
+            nn.init.constant_(module.gamma, _BRANCH_SCALE)
+    _draw_vectors(model)
+    _look_where_you_are(model)
+
+
+def _draw_vectors(model: SAM2) -> None:
     trunk, decoder, prompts = model.image_encoder.trunk, model.sam_mask_decoder, model.sam_prompt_encoder
     for table in (trunk.pos_embed, trunk.pos_embed_window, model.maskmem_tpos_enc):
         nn.init.normal_(table, std=_EMBED_STD)
@@ -51,10 +58,6 @@ def initialise(model: SAM2) -> None:
     for embedding in (decoder.obj_score_token, decoder.iou_token, decoder.mask_tokens):
         nn.init.normal_(embedding.weight, std=_TOKEN_STD)
     nn.init.constant_(model.get_parameter("sam_mask_decoder.pred_obj_score_head.layers.2.bias"), _VISIBLE_BIAS)
-    for module in model.modules():
-        if isinstance(module, ConvNextBlock):
-            nn.init.constant_(module.gamma, _BRANCH_SCALE)
-    _look_where_you_are(model)
 
 
 def _look_where_you_are(model: SAM2) -> None:

@@ -95,15 +95,13 @@ def train(config: TrainingConfig) -> Path:
     calibrate(model, image_batch(np.random.default_rng(config.seed), sources, POCKET.image_size, 8, 1).pixels)
     model.share_memory()
     done = torch.zeros(config.processes, len(config.stages), dtype=torch.int64)
-    done.share_memory_()  # type: ignore[no-untyped-call]
+    done.share_memory_()
     path = config.run / CHECKPOINT
     saved = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
     if saved:
         model.load_state_dict(saved["model"])
         done.copy_(saved["done"])
-    start_processes(  # type: ignore[no-untyped-call]
-        _work, (config, model, done, material, saved), nprocs=config.processes, start_method="fork"
-    )
+    start_processes(_work, (config, model, done, material, saved), nprocs=config.processes, start_method="fork")
     return path
 
 
@@ -150,7 +148,7 @@ def _run_stage(state: State, stage: StageConfig, config: TrainingConfig, materia
         rng = np.random.default_rng((config.seed, state.rank, state.stage, state.step))
         torch.manual_seed(int(rng.integers(2**31)))
         report = _step(state, stage, config, material, rng, progress)
-        report.loss.backward()  # type: ignore[no-untyped-call]
+        report.loss.backward()
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         rate = _learning_rate(stage, state.step, progress)
         for group in state.optimiser.param_groups:
