@@ -91,7 +91,7 @@ class Tracker:
         prediction = interaction.candidates
         if prediction is None:
             return ()
-        options = [prediction.choose(k) for k in range(CANDIDATES)]
+        options = [steps.filled(prediction.choose(k), self.behaviour) for k in range(CANDIDATES)]
         masks = video_logits(torch.cat([o.logits_bhw for o in options]), self.video.height, self.video.width) > 0
         score = float(prediction.object_score_b[0])
         return tuple(
@@ -210,7 +210,7 @@ class Tracker:
                 context = gather([track.bank], [attended], len(self.video))
             previous = self._previous_logits(track, frame_index, prompt)
             prediction = steps.decode_prompt(self.model, features, context, prompt, previous)
-        selection = steps.select(prediction, prompt, self.behaviour.stability_limit).gated()
+        selection = steps.select(prediction, prompt, self.behaviour.stability_limit)
         return steps.filled(selection, self.behaviour), prediction
 
     def _held_candidates(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> MaskPrediction | None:
