@@ -10,7 +10,7 @@ from sam2_core.media.frames import Video
 from sam2_core.model import SAM2, ImageFeatures
 from sam2_core.tracking.pixels import Resampling, model_pixels
 
-_CACHE_BYTES = 256 * 2**20
+_CACHE_BYTES = 128 * 2**20
 
 
 class FrameFeatures:
