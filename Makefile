@@ -26,8 +26,8 @@ test: setup  ## the fast tests, browser included (a few minutes)
 check: $(VENV)/dev.stamp  ## format, lint, types and import contracts
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
-	@$(VENV)/bin/mypy -c "$$(cat app.py)"
+	@$(VENV)/bin/mypy -p sam2_core -p widgets -p app
+	@$(VENV)/bin/mypy -c "$$(cat app.py)"  # as a text, because a file of that name would be the package app
 	@$(VENV)/bin/lint-imports --no-cache
 
 parity: $(VENV)/dev.stamp  ## every number against the official model, and every other slow test
