@@ -1,0 +1,48 @@
+"""What one would want to change about the page without reading how it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from sam2_core.session import Limits
+
+TITLE = "Masklet Studio"
+LIMITS = Limits()
+QUEUE_SIZE = 32
+"""Events that wait at most; beyond this a visitor is asked to try again."""
+CACHE_SECONDS = (600, 3600)
+"""How often Gradio looks for files that it served, and after what age it deletes them."""
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+_STYLE = Path(__file__).parent / "static" / "page.css"
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served; host and port come from ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT``."""
+    return {
+        "theme": _theme(),
+        "css_paths": _STYLE,
+        "footer_links": [],
+        "max_file_size": LIMITS.upload_bytes,
+        "run_history": False,  # it would keep what a visitor does in the browser
+        "ssr_mode": False,  # a second server, in Node, that gains this page nothing
+    }
+
+
+def _theme() -> gr.themes.Base:
+    # System fonts: a web font is a request to somebody else's server.
+    return gr.themes.Default(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+        radius_size=gr.themes.sizes.radius_md,
+        spacing_size=gr.themes.sizes.spacing_sm,
+    ).set(
+        button_large_text_size="*text_md",
+        button_large_text_weight="500",
+        button_small_text_weight="500",
+    )
