@@ -361,7 +361,7 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    assert re.search(r"commands:.*track .*train ", capsys.readouterr().out, re.DOTALL)
+    assert re.search(r"commands:.*track .*train .*evaluate ", capsys.readouterr().out, re.DOTALL)
     with pytest.raises(SystemExit, match="0"):
         main(["track", "--help"])
     text = capsys.readouterr().out
@@ -369,9 +369,13 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert {*re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)} == {*re.findall(r"--[a-z-]+", usage)}
     assert "examples:" in text
     assert "exit status: 0 done; 1 stopped before the end; 2 something is wrong" in text
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_of_other_commands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        main(["train", "--help"])
-    assert "--data" in capsys.readouterr().out
+        main([command, "--help"])
+    assert f"python -m sam2_core {command} --" in capsys.readouterr().out  # an example
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
