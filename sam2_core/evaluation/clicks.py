@@ -26,5 +26,10 @@ def error_centre_click(truth: BoolMask, predicted: BoolMask) -> tuple[int, int, 
 
 def depth(mask: BoolMask) -> npt.NDArray[np.float64]:
     """Distance of every pixel of ``[H, W]`` to the nearest one outside the mask, in pixels."""
-    distance: npt.NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    distance = np.zeros(mask.shape)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size:
+        # All that counts lies within one pixel of the mask's box, which is often small.
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        distance[box] = ndimage.distance_transform_edt(np.pad(mask[box], 1))[1:-1, 1:-1]
     return distance
