@@ -11,7 +11,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
 
@@ -90,11 +89,9 @@ class _FrameIndex:
             index._scan(path, limits, "skip", _SCAN_OPTIONS)
             # What a decoder makes of damage depends on the frames before it: it must come from where all was well to
             # show the same each time.
-            index._keep_keyframes_before(sound)
+            index.keyframes = array("q", [frame for frame in index.keyframes if frame == 0 or frame < sound])
         if not index.stamps:
             raise VideoError(f"no frame of {path.name!r} can be decoded; it is damaged or cut off: copy it again.")
-        if any(later <= earlier for earlier, later in pairwise(index.stamps)):
-            index._keep_keyframes_before(1)  # a jump into the middle could not be verified
         return index
 
     def _scan(
@@ -111,9 +108,6 @@ class _FrameIndex:
                 self.stamps.append(_stamp(frame))
                 limits.check_count(path.name, len(self.stamps))
 
-    def _keep_keyframes_before(self, end: int) -> None:
-        self.keyframes = array("q", [frame for frame in self.keyframes if frame == 0 or frame < end])
-
     @property
     def fps(self) -> float:
         """Mean frames per second of the frames that exist, whatever the container claims."""
@@ -122,14 +116,14 @@ class _FrameIndex:
         return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
 
     def position(self, frame: av.VideoFrame) -> int | None:
-        """Which frame of the video this is, by its time."""
+        """Which frame of the video this is, by its time; with times out of order most frames are not found."""
         stamp = _stamp(frame)
         position = bisect_left(self.stamps, stamp)
         return position if position < len(self.stamps) and self.stamps[position] == stamp else None
 
 
 def _stamp(frame: av.VideoFrame) -> int:
-    """Its time; one that has none gets an impossible one, which also stands out as not in order."""
+    """The frame's time; one that has none gets an impossible one."""
     if frame.pts is not None:
         return frame.pts
     return frame.dts if frame.dts is not None else -(2**63)
@@ -145,9 +139,8 @@ class _ContainerDecoder:
         self._index = index
 
     def starts(self, index: int, /) -> Sequence[int]:
-        keyframes = self._index.keyframes
-        nearest = bisect_right(keyframes, index) - 1
-        return sorted({0, *keyframes[max(nearest - 1, 0) : nearest + 1]}, reverse=True)
+        nearest = self._index.keyframes[bisect_right(self._index.keyframes, index) - 1]
+        return (nearest, 0) if nearest else (0,)
 
     def frames_from(self, start: int, /) -> Generator[av.VideoFrame, None, None]:
         with open_stream(self._path, self._limits, {}) as (container, stream):

@@ -79,7 +79,7 @@ def decode(container: InputContainer, stream: VideoStream, damage: Literal["skip
         with tolerated:
             packet = next(packets, None)
         if packet is not None and not packet.size:
-            continue  # FFmpeg takes an empty packet for the end, and some files hold them in the middle
+            continue  # the last one says that there are no more; others stand for frames left out, and are no damage
         with tolerated:
             yield from stream.decode(packet)
         if packet is None:  # the end, or where the file breaks off; the decoder has given all it held

@@ -2,6 +2,7 @@
 
 import random
 from array import array
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -56,6 +57,38 @@ def test_any_order_gives_the_frames_of_reading_forward(
         assert numbers_of(forward) == list(range(60))
         order = [*reversed(range(60)), *random.sample(range(60), 60)]
         assert all(np.array_equal(video[index], forward[index]) for index in order)
+
+
+@pytest.mark.parametrize(("name", "codec", "b_frames", "options"), FORMATS[:-2])
+def test_every_keyframe_is_an_entrance(
+    tmp_path: Path, name: str, codec: str, b_frames: int, options: dict[str, str]
+) -> None:
+    path = write_video(tmp_path / name, numbered(60), codec=codec, b_frames=b_frames, options=options)
+    decoder = ContainerSource(path, SMALL_WINDOW)._reader._decoder
+    assert len(decoder._index.keyframes) >= 5
+    for keyframe in decoder._index.keyframes:
+        frames = [frame.to_ndarray(format="rgb24") for frame in islice(decoder.frames_from(keyframe), 5)]
+        assert numbers_of(frames) == list(range(60))[keyframe : keyframe + 5]
+
+
+def test_a_jump_that_lands_elsewhere_gives_nothing(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", numbered(48), options=STEADY)
+    decoder = ContainerSource(path, SMALL_WINDOW)._reader._decoder
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    assert list(decoder._consecutive(iter(frames), 12)) == frames[12:]
+    assert list(decoder._consecutive(iter(frames[13:]), 12)) == []
+    assert list(decoder._consecutive(iter([*frames[:20], *frames[22:]]), 12)) == frames[12:20]
+
+
+def test_a_jump_that_fails_gives_nothing(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", numbered(48), codec="mpeg4")
+    path.write_bytes(path.read_bytes().partition(b"idx1")[0])  # without its index FFmpeg can jump nowhere yet
+    source = ContainerSource(path, SMALL_WINDOW)
+    decoder = source._reader._decoder
+    decoder._index.stamps[12] = -(2**62)
+    assert list(decoder.frames_from(12)) == []
+    assert number_of(source.read(14)) == 14
 
 
 def test_reading_forward_is_one_decode_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +202,14 @@ def test_garbage_packets_are_skipped(tmp_path: Path) -> None:
         assert numbers_of(video[index] for index in reversed(range(27))) == list(reversed(expected))
 
 
+def decode_alone(path: Path) -> list[np.ndarray]:
+    """What one thread makes of a damaged file."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+
+
 def test_damage_looks_the_same_each_time(tmp_path: Path) -> None:
     texture = np.random.default_rng(0).integers(0, 255, (60, 120, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     path = write_video(
@@ -182,6 +223,9 @@ def test_damage_looks_the_same_each_time(tmp_path: Path) -> None:
     with open_video(path, limits=SMALL_WINDOW) as video:
         forward = list(video)
         assert len(video) == 60
+        assert all(
+            np.array_equal(frame, concealed) for frame, concealed in zip(forward, decode_alone(path), strict=True)
+        )
         assert all(np.array_equal(video[index], forward[index]) for index in reversed(range(60)))
 
 
@@ -210,6 +254,19 @@ def test_random_damage_never_breaks_anything_but_the_video(tmp_path: Path) -> No
         except VideoError as error:
             outcomes.append(str(tmp_path) not in str(error))
     assert all(outcomes)
+
+
+def test_an_empty_packet_is_no_damage(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mov", numbered(20), codec="mjpeg")
+    sizes = [size for _, size in packet_places(path)]
+    data = path.read_bytes()
+    table = b"".join(size.to_bytes(4, "big") for size in sizes)
+    assert data.count(table) == 1
+    sizes[7:9] = [sizes[7] + sizes[8], 0]  # frame 8 becomes bytes that nobody reads behind frame 7
+    path.write_bytes(data.replace(table, b"".join(size.to_bytes(4, "big") for size in sizes)))
+    with open_video(path) as video:
+        assert numbers_of(video) == [number for number in range(20) if number != 8]
+    assert len(container_module._FrameIndex.of(path, MediaLimits()).keyframes) == 19
 
 
 def test_frames_that_change_their_size_are_scaled_and_hostile_ones_left_out(tmp_path: Path) -> None:

@@ -281,6 +281,16 @@ def test_an_animation_cut_off_gives_the_frames_that_are_there(tmp_path: Path, su
         assert len(list(video)) == len(video)
 
 
+def test_a_frame_outside_its_canvas_ends_the_animation(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (5, 48, 64, 3), dtype=np.uint8)
+    path = save_animation(tmp_path / "moving.gif", list(noise))
+    at_the_corner = b"\x2c" + struct.pack("<HHHH", 0, 0, 64, 48)
+    before, last = path.read_bytes().rsplit(at_the_corner, 1)
+    path.write_bytes(before + b"\x2c" + struct.pack("<HHHH", 5000, 0, 64, 48) + last)
+    with open_video(path) as video:
+        assert (len(video), video.height, video.width) == (4, 48, 64)
+
+
 def test_an_animation_with_too_many_frames(tmp_path: Path) -> None:
     path = save_animation(tmp_path / "moving.gif", numbered(12))
     with pytest.raises(VideoError, match=r"'moving\.gif' has more than 11 frames"):

@@ -67,6 +67,21 @@ def test_walking_backward_over_keyframes_is_linear() -> None:
     assert len(decoder.decoded) == 300
 
 
+def test_jumping_ahead_enters_at_the_nearest_keyframe() -> None:
+    decoder = CountingDecoder(300, keyframes=tuple(range(0, 300, 10)))
+    reader = reader_of(decoder, 4)
+    assert [reader.read(index) for index in (3, 8, 95, 97)] == [3, 8, 95, 97]
+    assert decoder.decoded == [*range(9), *range(90, 98)]
+
+
+def test_a_frame_that_is_looked_at_again_stays() -> None:
+    decoder = CountingDecoder(100)
+    reader = reader_of(decoder, 4)
+    for index in range(50):
+        assert (reader.read(index), reader.read(0)) == (index, 0)
+    assert decoder.decoded == list(range(50))
+
+
 def test_two_readers_do_not_interrupt_each_other() -> None:
     decoder = CountingDecoder(200)
     reader = reader_of(decoder, 4)
