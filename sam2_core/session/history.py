@@ -18,7 +18,8 @@ DEPTH = 20
 def snapshot(tracker: Tracker) -> Snapshot:
     """All objects as they are now.
 
-    Memories of tracked frames stay behind: they are large, and every pass after a change makes them anew.
+    Memories of tracked frames stay behind: they are large, and the next pass makes them anew. Until then a correction
+    looks at those of prompted frames only.
     """
     return {object_id: _kept(track) for object_id, track in tracker.tracks.items()}
 
