@@ -19,7 +19,6 @@ class StageConfig:
         name: as in the log.
         minutes: of training on this machine, however often it was interrupted.
         learning_rate: its peak; it falls to ``learning_rate_floor`` of it along a cosine.
-        old_scale: share of the learning rate at which parts learn that an earlier stage has trained.
         start, end: loss weights before ``fade[0]`` and after ``fade[1]`` of the stage; between them they are blended.
     """
 
@@ -31,7 +30,6 @@ class StageConfig:
     fade: tuple[float, float] = (0.2, 0.8)
     learning_rate_floor: float = 0.02
     rise_steps: int = 20
-    old_scale: float = 1.0
 
     def weights(self, progress: float) -> LossWeights:
         """Loss weights at a share of the stage."""
@@ -44,7 +42,7 @@ class StageConfig:
 
 _BALANCED = LossWeights(focal=0.0, dice=1.0, iou=2.0, presence=0.1, balanced=1.0)
 _PLAIN = LossWeights(focal=0.0, dice=1.0, iou=3.0, presence=0.1, cross_entropy=3.0)
-_TRACKED = replace(_PLAIN, iou=2.0, presence=0.3, balanced=0.2)
+_TRACKED = replace(_PLAIN, presence=0.3, balanced=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,8 @@ class TrainingConfig:
     """Decay a step of the averaged weights, which are what is kept in the end."""
     save_seconds: float = 120.0
     warmup: StageConfig = StageConfig("warmup", 4.0, 1e-3, _BALANCED, _BALANCED)
-    image: StageConfig = StageConfig("image", 42.0, 8e-4, _BALANCED, _PLAIN)
-    video: StageConfig = StageConfig("video", 46.0, 5e-4, _TRACKED, _TRACKED, old_scale=0.5)
+    image: StageConfig = StageConfig("image", 30.0, 8e-4, _BALANCED, _PLAIN)
+    video: StageConfig = StageConfig("video", 58.0, 6e-4, _TRACKED, _TRACKED)
 
     @property
     def stages(self) -> tuple[StageConfig, StageConfig, StageConfig]:

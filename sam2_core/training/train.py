@@ -34,10 +34,10 @@ CURVE = "curve.csv"
 _REPORT_EVERY = 20
 _PLATEAU_STEP, _PLATEAU_IOU = 200, 0.25
 _WARMUP_BATCH = 32
-_IMAGE_EVERY = 3
+_IMAGE_EVERY = 2
 """In the video stage one step in so many is an image step, so that what was learned stays."""
-_OLD_PARTS = ("image_encoder.", "sam_")
-"""What the video stage inherits; it learns at half the rate of the new parts."""
+_TRAINED = {"warmup": ("sam_",), "image": ("sam_", "image_encoder.", "no_mem_embed"), "video": ("",)}
+"""How the names of the parameters begin that a stage trains: prompts and decoder; the encoder too; everything."""
 
 
 @dataclass
@@ -119,26 +119,18 @@ def _work(
         _run_stage(state, stage, config, material)
         if rank == 0:
             _save(state, config.run / CHECKPOINT)
+            model.load_state_dict(state.average)  # the next stage goes on from the average
 
 
 def _optimiser(model: SAM2, stage: StageConfig, config: TrainingConfig) -> torch.optim.AdamW:
-    """Norms, biases and single vectors do not decay; what is inherited learns more slowly."""
+    """Norms, biases and single vectors do not decay."""
+    prefixes = _TRAINED[stage.name]
+    parameters = [parameter for name, parameter in model.named_parameters() if name.startswith(prefixes)]
     groups = [
-        {"params": [p for p in group if (p.ndim > 1) == decays], "scale": scale, "weight_decay": decay}
-        for group, scale in ((_group(model, stage, old=False), 1.0), (_group(model, stage, old=True), stage.old_scale))
-        for decays, decay in ((True, config.weight_decay), (False, 0.0))
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-
-
-def _group(model: SAM2, stage: StageConfig, *, old: bool) -> list[nn.Parameter]:
-    """Parameters that a stage trains: prompts and decoder; then the encoder too; then everything."""
-    prefixes = {"warmup": ("sam_",), "image": (*_OLD_PARTS, "no_mem_embed"), "video": ("",)}[stage.name]
-    return [
-        parameter
-        for name, parameter in model.named_parameters()
-        if name.startswith(prefixes) and name.startswith(_OLD_PARTS) == old
-    ]
 
 
 def _run_stage(state: State, stage: StageConfig, config: TrainingConfig, material: Material) -> None:
@@ -152,7 +144,7 @@ def _run_stage(state: State, stage: StageConfig, config: TrainingConfig, materia
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         rate = _learning_rate(stage, state.step, progress)
         for group in state.optimiser.param_groups:
-            group["lr"] = rate * group["scale"]
+            group["lr"] = rate
         state.optimiser.step()
         state.optimiser.zero_grad()
         state.done[state.rank, state.stage] += 1
@@ -185,9 +177,9 @@ def _step(
 
 def _clip_length(rng: np.random.Generator, progress: float) -> tuple[int, int]:
     """Frames of a clip and how many of them are learned from: short at first, with a longer unlearned part later."""
-    if progress < 0.35:
+    if progress < 0.3:
         return 4, 3
-    if progress < 0.65:
+    if progress < 0.6:
         return 5 + int(rng.integers(2)), 3
     return 6 + int(rng.integers(5)), 3
 
