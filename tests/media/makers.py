@@ -1,5 +1,6 @@
 """Real media for the tests: frames that say their own number, and files made of them."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -45,8 +46,6 @@ def write_video(
     gop: int = 12,
     b_frames: int = 0,
     ticks: Sequence[int] | None = None,
-    rotation: float | None = None,
-    mirrored: bool = False,
     options: dict[str, str] | None = None,
 ) -> Path:
     """A video file at 25 frames a second, or with the frames at the given hundredths of a second."""
@@ -58,8 +57,6 @@ def write_video(
         stream.gop_size, stream.max_b_frames = gop, b_frames
         if ticks is not None:
             stream.codec_context.time_base = Fraction(1, 100)
-        if rotation is not None:
-            stream.set_display_rotation(rotation, hflip=mirrored)
         for index, frame in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             if ticks is not None:
@@ -67,6 +64,20 @@ def write_video(
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def turn(path: Path, quarter_turns: int, *, mirrored: bool = False) -> None:
+    """Tell players of an mp4 file to turn it counter-clockwise, and then perhaps to mirror it left to right.
+
+    The matrix stands in the track header: a stored (x, y) is shown at (a x + c y, b x + d y), in 16.16 fixed point.
+    """
+    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns]
+    sign = -1 if mirrored else 1
+    a, b, c, d = (number * 65536 for number in (sign * cosine, -sine, sign * sine, cosine))
+    data = path.read_bytes()
+    place = data.index(b"tkhd") + 44
+    matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data[:place] + matrix + data[place + len(matrix) :])
 
 
 def write_sound(path: Path) -> Path:
