@@ -103,7 +103,7 @@ def open_video(path: str | os.PathLike[str], *, limits: MediaLimits = _DEFAULT_L
     Raises:
         VideoError: there is nothing there, it cannot be decoded, or it exceeds ``limits``.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     name = path.name or str(path)
     try:
         if path.is_dir():

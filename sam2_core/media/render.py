@@ -95,7 +95,8 @@ def overlay(
     height, width = frame.shape[:2]
     chosen = {object_id: (colours or {}).get(object_id, object_colour(object_id)) for object_id in masks}
     painted: RgbFrame = frame.copy()
-    labels = label_map(masks, height, width)
+    pixels = {object_id: _pixels(object_id, mask, height, width) for object_id, mask in masks.items()}
+    labels = label_map(pixels, height, width)
     inside = labels > 0
     table = np.zeros((max(masks, default=0) + 1, 3), dtype=np.uint16)
     for object_id, colour in chosen.items():
@@ -104,7 +105,7 @@ def overlay(
     tinted = frame[inside].astype(np.uint16) * (256 - alpha) + table[labels[inside]] * alpha
     painted[inside] = tinted >> 8
     for object_id in sorted(masks, reverse=True):
-        _draw_outline(painted, _pixels(object_id, masks[object_id], height, width), chosen[object_id])
+        _draw_outline(painted, pixels[object_id], chosen[object_id])
     return painted
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import VideoError
-from sam2_core.media import open_video, video_from_array
+from sam2_core.media import encode_jpeg, open_video, video_from_array
 from tests.media.makers import number_of, numbered, numbers_of, write_video
 
 
@@ -115,6 +115,16 @@ def test_a_name_is_shown_without_control_characters(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(VideoError, match=r"'clip\\x1b\[31m\\n\.mp4' is empty"):
         open_video(path)
+
+
+def test_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "0.jpg").write_bytes(encode_jpeg(numbered(1)[0]))
+    monkeypatch.chdir(folder)
+    video = open_video(".")
+    monkeypatch.chdir(tmp_path)
+    assert (video.name, number_of(video[0])) == ("frames", 0)
 
 
 def test_a_video_describes_itself() -> None:
