@@ -19,16 +19,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     On a CPU queries are taken a few at a time: the scores stay in the cache, values may be narrower than keys (which
     PyTorch's own kernel answers with its slow path), and the backward pass is twice as fast as that kernel's.
 
-    Shapes: ``q [..., N, d]``, ``k [..., M, d]``, ``v [..., M, e]`` -> ``[..., N, e]``; leading sizes broadcast.
+    Shapes: ``q [..., N, d]``, ``k [..., M, d]``, ``v [..., M, e]`` -> ``[..., N, e]``; a leading size of 1 is repeated.
     """
+    batch = max(q.shape[:-2], k.shape[:-2], key=torch.Size.numel)
     if q.is_cuda:
-        batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-        q, k, v = (t.expand(*batch, *t.shape[-2:]) for t in (q, k, v))
+        q, k, v = (t.expand(*batch, -1, -1) for t in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v)
     q = q * q.shape[-1] ** -0.5
     keys = k.transpose(-2, -1)
-    batch_size = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]).numel()
-    rows = max(16, _SCORES_AT_ONCE // (batch_size * k.shape[-2]))
+    rows = max(16, _SCORES_AT_ONCE // (batch.numel() * k.shape[-2]))
     if rows >= q.shape[-2]:
         return (q @ keys).softmax(dim=-1) @ v
     return torch.cat([(chunk @ keys).softmax(dim=-1) @ v for chunk in q.split(rows, dim=-2)], dim=-2)
