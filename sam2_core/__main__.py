@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from sam2_core.errors import Cancelled, Sam2Error
 
+_PROGRAM = "python -m sam2_core"
 _DISTRIBUTION = "masklet-studio"
 
 
@@ -45,13 +46,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, that of the process by default; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = _parser(arguments[0] if arguments else None)
-    if not arguments:
-        parser.print_help()
-        return 0
-    args = parser.parse_args(arguments)
     try:
-        status: int = args.run(args)
+        return _run(arguments)
     except Cancelled as stopped:
         sys.stderr.write(_line(str(stopped)))
         return 1
@@ -59,14 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(_line("stopped before anything was written."))
         return 1
     except Sam2Error as error:
-        sys.stderr.write(_line(f"{parser.prog} {arguments[0]}: error: {error}"))
+        sys.stderr.write(_line(f"{_PROGRAM} {arguments[0]}: error: {error}"))
         return 2
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser = _parser(arguments[0] if arguments else None)
+    if not arguments:
+        parser.print_help()
+        return 0
+    args = parser.parse_args(arguments)
+    status: int = args.run(args)
     return status
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
     """A parser that knows every command by name, and the chosen one in full."""
-    parser = _Parser(prog="python -m sam2_core", description="Promptable segmentation of pictures and videos.")
+    parser = _Parser(prog=_PROGRAM, description="Promptable segmentation of pictures and videos.")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
