@@ -144,15 +144,17 @@ class Tracker:
         Raises:
             PromptError: nothing was prompted yet, or the start is not in the video.
         """
-        firsts = {t.object_id: t.conditioning_frames[0] for t in self.tracks.values() if t.conditioning_frames}
-        if not firsts:
+        bounded = self.behaviour.history is History.BOUNDED
+        own = -1 if bounded and direction is Direction.BACKWARD else 0
+        starts = {t.object_id: t.conditioning_frames[own] for t in self.tracks.values() if t.conditioning_frames}
+        if not starts:
             raise PromptError("there is nothing to track yet; click an object, draw a box or give a mask first.")
         if start is not None:
             self._check_frame(start)
-            firsts = dict.fromkeys(firsts, start)
-        elif self.behaviour.history is History.EVERYTHING:
-            firsts = dict.fromkeys(firsts, min(firsts.values()))
-        return plan(firsts, direction, len(self.video), limit)
+            starts = dict.fromkeys(starts, start)
+        elif not bounded:
+            starts = dict.fromkeys(starts, min(starts.values()))
+        return plan(starts, direction, len(self.video), limit)
 
     def propagate(
         self, direction: Direction = Direction.BOTH, start: int | None = None, limit: int | None = None
@@ -161,7 +163,8 @@ class Tracker:
 
         Args:
             direction: both ways by default.
-            start: first frame of the sweep; ``None`` starts every object at its own first conditioning frame.
+            start: first frame of the sweep; ``None`` starts every object at its own first conditioning frame, or at its
+                last one when the only way is backward.
             limit: frames after the first that a sweep visits at most.
         """
         for sweep in self.passes(direction, start, limit):

@@ -235,6 +235,13 @@ def test_order_of_frames(direction: Direction, start: int | None, expected: list
     assert sum(len(sweep.frames) for sweep in found.passes(direction, start)) == len(expected)
 
 
+def test_backward_alone_starts_at_the_last_prompt() -> None:
+    found = tracker(count=8)
+    found.prompt(1, 2, ONE_CLICK)
+    found.prompt(1, 5, OTHER_CLICK)
+    assert run(found, Direction.BACKWARD) == [5, 4, 3, 2, 1, 0]
+
+
 def test_limit_counts_frames_after_the_first() -> None:
     found = tracker()
     found.prompt(1, 3, ONE_CLICK)
