@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sam2_core.errors import VideoError
+from sam2_core.errors import Sam2Error, VideoError
 from sam2_core.media.source import DEFAULT_FPS, MediaLimits, RgbFrame
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -33,7 +33,7 @@ def open_picture(path: Path, limits: MediaLimits) -> Iterator[Image.Image]:
         with Image.open(path, formats=_FORMATS) as image:
             limits.check_size(path.name, image.height, image.width)
             yield image
-    except (UnidentifiedImageError, VideoError):
+    except (UnidentifiedImageError, Sam2Error):
         raise
     except Image.DecompressionBombError as error:
         raise VideoError(f"{path.name!r} is far too large a picture; scale it down first.") from error
