@@ -51,9 +51,9 @@ def told(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell(error: Sam2Error) -> Update:
-    text = str(error)
-    # Gradio shows messages as HTML, and they may quote the name of a visitor's file.
-    gr.Warning(html.escape(text[:1].upper() + text[1:]), title="That did not work")
+    first, space, rest = str(error).partition(" ")
+    text = (first.capitalize() if first.isalpha() else first) + space + rest
+    gr.Warning(html.escape(text))  # Gradio shows messages as HTML, and they may quote the name of a visitor's file
     skip: Update = gr.skip()
     return skip
 
@@ -114,17 +114,20 @@ class Callbacks:
     @told
     def seek(self, token: str, frame_index: float, object_id: int) -> Values:
         """Go to a frame, which ends playback."""
-        return *screen(self._manager.get(token), int(frame_index), object_id), *self.stop_playing()
+        return self._show_frame(token, int(frame_index), object_id)
 
     @told
     def seek_in_ribbon(self, token: str, object_id: int, event: gr.EventData) -> Values:
         """Go to the frame under the pointer."""
-        return self.seek(token, parse_index(event._data, "frame"), object_id)
+        return self._show_frame(token, parse_index(event._data, "frame"), object_id)
 
     @told
-    def step(self, token: str, frame_index: float, object_id: int, event: gr.EventData) -> Values:
+    def step(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Values:
         """Go some frames on or back."""
-        return self.seek(token, int(frame_index) + parse_index(event._data, "by"), object_id)
+        return self._show_frame(token, frame_index + parse_index(event._data, "by"), object_id)
+
+    def _show_frame(self, token: str, frame_index: int, object_id: int) -> Values:
+        return *screen(self._manager.get(token), frame_index, object_id), *self.stop_playing()
 
     # Prompts and objects -----------------------------------------------------------------------------------------
 
@@ -140,57 +143,57 @@ class Callbacks:
         return screen(session, said.frame_index, object_id)
 
     @told
-    def choose(self, token: str, frame_index: float, object_id: int, event: gr.EventData) -> Screen:
+    def choose(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Screen:
         """One of the candidates."""
         session = self._manager.get(token)
-        session.choose(object_id, int(frame_index), parse_index(event._data, "pick"))
-        return screen(session, int(frame_index), object_id)
+        session.choose(object_id, frame_index, parse_index(event._data, "pick"))
+        return screen(session, frame_index, object_id)
 
     @told
-    def undo(self, token: str, frame_index: float, object_id: int) -> Screen:
+    def undo(self, token: str, frame_index: int, object_id: int) -> Screen:
         """Take the last change back."""
         session = self._manager.get(token)
         session.undo()
-        return screen(session, int(frame_index), object_id)
+        return screen(session, frame_index, object_id)
 
     @told
-    def redo(self, token: str, frame_index: float, object_id: int) -> Screen:
+    def redo(self, token: str, frame_index: int, object_id: int) -> Screen:
         """Do it again."""
         session = self._manager.get(token)
         session.redo()
-        return screen(session, int(frame_index), object_id)
+        return screen(session, frame_index, object_id)
 
     @told
-    def clear(self, token: str, frame_index: float, object_id: int) -> Screen:
+    def clear(self, token: str, frame_index: int, object_id: int) -> Screen:
         """Take back what was said about the current object on this frame."""
         session = self._manager.get(token)
-        session.clear(object_id, int(frame_index))
-        return screen(session, int(frame_index), object_id)
+        session.clear(object_id, frame_index)
+        return screen(session, frame_index, object_id)
 
     @told
-    def new_object(self, token: str, frame_index: float) -> Screen:
+    def new_object(self, token: str, frame_index: int) -> Screen:
         """The next prompt is about something else."""
         session = self._manager.get(token)
-        return screen(session, int(frame_index), session.new_object())
+        return screen(session, frame_index, session.new_object())
 
     @told
-    def pick_object(self, token: str, frame_index: float, event: gr.EventData) -> Screen:
+    def pick_object(self, token: str, frame_index: int, event: gr.EventData) -> Screen:
         """The next prompt is about this object."""
-        return screen(self._manager.get(token), int(frame_index), parse_index(event._data, "pick"))
+        return screen(self._manager.get(token), frame_index, parse_index(event._data, "pick"))
 
     @told
-    def remove_object(self, token: str, frame_index: float, object_id: int, event: gr.EventData) -> Screen:
+    def remove_object(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Screen:
         """Forget an object."""
         session, removed = self._manager.get(token), parse_index(event._data, "remove")
         session.remove_object(removed)
         if object_id == removed:
             object_id = session.object_ids[-1] if session.object_ids else session.new_object()
-        return screen(session, int(frame_index), object_id)
+        return screen(session, frame_index, object_id)
 
     # Tracking ----------------------------------------------------------------------------------------------------
 
     @told
-    def track(self, token: str, frame_index: float, object_id: int, direction: str) -> Iterator[Values]:
+    def track(self, token: str, frame_index: int, object_id: int, direction: str) -> Iterator[Values]:
         """Track, showing masks as they come; then go back to the frame from which it was started."""
         session = self._manager.get(token)
         started, shown = time.monotonic(), 0.0
@@ -206,7 +209,7 @@ class Callbacks:
             end = "Cancelled. Finished masks are kept; track again whenever you like."
         else:
             end = f"Tracked {step.total} frames in {in_words(time.monotonic() - started)}."
-        yield (*tracking, fragments.note(end), *screen(session, int(frame_index), object_id))
+        yield (*tracking, fragments.note(end), *screen(session, frame_index, object_id))
 
     def idle(self) -> Values:
         """Tracking is over, one way or another."""
@@ -246,8 +249,10 @@ class Callbacks:
     # Models ------------------------------------------------------------------------------------------------------
 
     @told
-    def change_model(self, name: str, current: str, token: str, frame_index: float, object_id: int) -> Iterator[Values]:
+    def change_model(self, name: str, current: str, token: str, frame_index: int, object_id: int) -> Iterator[Values]:
         """Download and load a model where need be, then let it answer all prompts anew."""
+        if name == current:  # as when the menu went back to it
+            return
         skip = gr.skip()
         work = Background(lambda progress: self._manager.models.get(name, progress))
         try:
@@ -260,7 +265,7 @@ class Callbacks:
                 tracked = any(len(masklet) > 1 for masklet in session.masklets().values())
                 yield skip, skip, skip, fragments.note(f"Asking {name} again what you asked before …"), *nothing()
                 session.use(name, model)
-                shown = screen(session, int(frame_index), object_id)
+                shown = screen(session, frame_index, object_id)
         except Sam2Error:
             yield current, skip, skip, "", *nothing()
             raise

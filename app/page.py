@@ -17,6 +17,7 @@ from sam2_core.weights import AvailableModel, available_models
 from widgets.frame_view import frame_view, pick_list, ribbon_view
 
 _CLICK_DOWNLOAD = "() => setTimeout(() => document.querySelector('#archive')?.click(), 200)"
+_SOME_AT_ONCE: dict[str, Any] = {"concurrency_limit": 4}  # a clip is decoded once when it is opened
 _EVERY_PRESS: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": None}
 _LATEST_ONLY: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": None}
 
@@ -86,7 +87,7 @@ def build_page(manager: SessionManager, examples: Path = EXAMPLES) -> gr.Blocks:
     callbacks = Callbacks(manager, clips)
     page: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_width=True)
     with page:
-        state = _State(gr.State(""), gr.State(1), gr.State(POCKET.name))
+        state = _State(gr.State(""), gr.State(0), gr.State(1), gr.State(POCKET.name))
         top = _lay_out_top()
         start = _lay_out_start(clips)
         with gr.Row(visible=False, elem_id="studio") as studio:
@@ -101,6 +102,7 @@ class _State:
     """What the server must know about a tab; everything else is in the session."""
 
     token: gr.State
+    frame: gr.State
     object_id: gr.State
     model: gr.State
 
@@ -115,7 +117,7 @@ def _lay_out_top() -> _Top:
             container=False,
             show_label=False,
             filterable=False,
-            min_width=300,
+            min_width=340,
             scale=0,
             elem_id="model",
         )
@@ -213,21 +215,22 @@ def _lay_out_tools() -> _Tools:
 def _wire(do: Callbacks, state: _State, top: _Top, start: _Start, studio: gr.Row, stage: _Stage, tools: _Tools) -> None:
     """Say who answers. Every listener is private: what scripts may call are the package and the command line."""
     shown: list[Any] = [
-        stage.view, stage.slider, stage.ribbon, tools.objects, tools.candidates, tools.undo, tools.redo, state.object_id
+        stage.view, stage.slider, stage.ribbon, tools.objects, tools.candidates, tools.undo, tools.redo,
+        state.frame, state.object_id,
     ]  # fmt: skip
-    here = [state.token, stage.slider, state.object_id]
+    here = [state.token, state.frame, state.object_id]
     common: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     opened = [state.token, start.panel, studio, stage.timeline, start.status, *shown]
-    start.examples.pick(do.open_example, [state.token, state.model], opened, **common)
-    start.upload.upload(do.open_upload, [start.upload, state.token, state.model], opened, **common)
+    start.examples.pick(do.open_example, [state.token, state.model], opened, **_SOME_AT_ONCE, **common)
+    start.upload.upload(do.open_upload, [start.upload, state.token, state.model], opened, **_SOME_AT_ONCE, **common)
     playing = [stage.video, stage.player, stage.back, stage.frames, stage.play]
     tools.leave.click(do.leave, state.token, [state.token, start.panel, studio, stage.status], **common).then(
         do.stop_playing, None, playing, **common
     )
 
     seen = [*shown, *playing]
-    stage.slider.input(do.seek, here, seen, **_LATEST_ONLY, **common)
+    stage.slider.input(do.seek, [state.token, stage.slider, state.object_id], seen, **_LATEST_ONLY, **common)
     stage.ribbon.seek(do.seek_in_ribbon, [state.token, state.object_id], seen, **_LATEST_ONLY, **common)
     stage.view.step(do.step, here, seen, **_LATEST_ONLY, **common)
 
@@ -252,7 +255,7 @@ def _wire(do: Callbacks, state: _State, top: _Top, start: _Start, studio: gr.Row
         do.download, state.token, [stage.status, tools.archive], concurrency_limit=None, **common
     ).success(None, None, None, js=_CLICK_DOWNLOAD, **common)
 
-    top.model.input(
+    top.model.change(  # the menu's input event comes twice
         do.change_model,
         [top.model, state.model, *here],
         [top.model, state.model, top.banner, top.status, *shown],

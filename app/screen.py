@@ -27,6 +27,7 @@ class Screen(NamedTuple):
         candidates: to choose from, if the prompt was ambiguous.
         undo: button.
         redo: button.
+        current_frame: that is shown.
         current_object: to which prompts belong.
     """
 
@@ -37,6 +38,7 @@ class Screen(NamedTuple):
     candidates: str | Update
     undo: Update
     redo: Update
+    current_frame: int | Update
     current_object: int | Update
 
 
@@ -57,6 +59,7 @@ def screen(session: Session, frame_index: int, object_id: int) -> Screen:
         ),
         undo=gr.update(interactive=session.can_undo),
         redo=gr.update(interactive=session.can_redo),
+        current_frame=frame_index,
         current_object=object_id,
     )
 
@@ -89,4 +92,4 @@ def passing_frame(session: Session, frame_index: int, object_id: int) -> Screen:
 def nothing() -> Screen:
     """Leave all as it is."""
     skip = gr.skip()
-    return Screen(skip, skip, skip, skip, skip, skip, skip, skip)
+    return Screen(*[skip] * len(Screen._fields))

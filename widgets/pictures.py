@@ -12,7 +12,7 @@ from sam2_core.media import encode_jpeg, object_colour, overlay
 from sam2_core.media.source import RgbFrame
 from sam2_core.prompts import Box, Point, Prompt
 from sam2_core.results import FrameResult, ObjectMask
-from sam2_core.rle import BoolMask
+from sam2_core.rle import BoolMask, Rle
 
 SHOWN_PIXELS = (960, 1280)
 """A frame is shown with a longer side in this range; small ones are enlarged so that prompts stay fine dots."""
@@ -30,14 +30,11 @@ def annotated_frame(
 
     Shapes: ``frame`` is ``[H, W, 3]``; the result has the same proportions and a longer side of 960 to 1280 pixels.
     """
-    masks = {found.object_id: found.mask for found in result.objects} if result else {}
-    picture = Image.fromarray(overlay(frame, masks) if masks else frame)
-    height, width = frame.shape[:2]
-    longer = max(width, height)
-    scale = min(max(longer, SHOWN_PIXELS[0]), SHOWN_PIXELS[1]) / longer
-    if scale != 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        picture = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    size = _shown_size(frame)
+    shown = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    if result and result.objects:
+        shown = overlay(shown, {found.object_id: _resized(found.mask, size) for found in result.objects})
+    picture = Image.fromarray(shown)
     for object_id, prompt in (prompts or {}).items():
         _draw_prompt(picture, object_id, prompt)
     return np.asarray(picture)
@@ -70,6 +67,18 @@ def thumbnail(frame: RgbFrame, width: int = 320) -> RgbFrame:
 def data_url(picture: RgbFrame, quality: int = 85) -> str:
     """A picture ``[H, W, 3]`` as the address of itself."""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture, quality)).decode("ascii")
+
+
+def _shown_size(frame: RgbFrame) -> tuple[int, int]:
+    """Width and height in which a frame is shown."""
+    height, width = frame.shape[:2]
+    longer = max(width, height)
+    scale = min(max(longer, SHOWN_PIXELS[0]), SHOWN_PIXELS[1]) / longer
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _resized(mask: Rle, size: tuple[int, int]) -> BoolMask:
+    return np.asarray(Image.fromarray(mask.decode()).resize(size, Image.Resampling.NEAREST))
 
 
 def _draw_prompt(picture: Image.Image, object_id: int, prompt: Prompt) -> None:

@@ -179,9 +179,9 @@ def test_objects_are_added_picked_and_removed(do: Callbacks, manager: SessionMan
 
 def test_going_to_a_frame_stays_within_the_clip(do: Callbacks) -> None:
     token = open_clip(do)
-    assert Screen(*do.seek(token, 3, 1)[:8]).slider == 3
-    assert Screen(*do.step(token, 3, 1, said(by=-10))[:8]).slider == 0
-    assert Screen(*do.seek_in_ribbon(token, 1, said(frame=999))[:8]).slider == FRAMES - 1
+    assert Screen(*do.seek(token, 3, 1)[:9]).slider == 3
+    assert Screen(*do.step(token, 3, 1, said(by=-10))[:9]).slider == 0
+    assert Screen(*do.seek_in_ribbon(token, 1, said(frame=999))[:9]).slider == FRAMES - 1
 
 
 def test_tracking_streams_and_comes_back(do: Callbacks, manager: SessionManager) -> None:
