@@ -1,4 +1,4 @@
-"""Frames a second from file to masks, by number of objects: ``python benchmarks/tracking.py [MODEL]``."""
+"""Frames a second from file to masks, by number of objects: ``python -m benchmarks.tracking [MODEL]``."""
 
 import resource
 import sys
