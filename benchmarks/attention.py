@@ -21,7 +21,7 @@ from sam2_core.model import layers
 
 EXPONENTS = (18, 20, 21, 22, 23, 24, 26)
 """Powers of two of the scores that are held at a time."""
-SECONDS = 1.0
+SECONDS = 0.5
 """Time that one cell of the table may take, apart from a first call."""
 
 Qkv = tuple[Tensor, Tensor, Tensor]

@@ -23,6 +23,7 @@ from sam2_core.media import open_video
 from sam2_core.model import SAM2, PromptTensors
 from sam2_core.prompts import Box, Prompt
 from sam2_core.tracking import OFFICIAL, STUDIO, Behaviour, Direction, Tracker
+from sam2_core.tracking.features import FrameFeatures
 from sam2_core.tracking.pixels import Resampling, model_pixels, point_tensors
 from tests.parity.golden_rules import fill_, image_u8
 
@@ -65,6 +66,8 @@ class Ours(Rival):
         """See :class:`Rival`."""
         with open_video(clip) as video:
             tracker = Tracker(self.model, video, self.behaviour)
+            # As the others do, keep the latest frame's features only: a cache is no property of the method.
+            tracker.features = FrameFeatures(self.model, video, cache_bytes=1)
             for object_id, box in enumerate(boxes, start=1):
                 tracker.prompt(object_id, 0, Prompt(box=box))
             for result in tracker.propagate(Direction.FORWARD):
