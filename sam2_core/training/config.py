@@ -19,6 +19,7 @@ class StageConfig:
         name: as in the log.
         minutes: of training on this machine, however often it was interrupted.
         learning_rate: its peak; it falls to ``learning_rate_floor`` of it along a cosine.
+        frames: fewest and most frames of a clip, for equal parts of the stage; none for a stage without clips.
         start, end: loss weights before ``fade[0]`` and after ``fade[1]`` of the stage; between them they are blended.
     """
 
@@ -30,6 +31,7 @@ class StageConfig:
     fade: tuple[float, float] = (0.2, 0.8)
     learning_rate_floor: float = 0.02
     rise_steps: int = 20
+    frames: tuple[tuple[int, int], ...] = ()
 
     def weights(self, progress: float) -> LossWeights:
         """Loss weights at a share of the stage."""
@@ -66,9 +68,10 @@ class TrainingConfig:
     save_seconds: float = 120.0
     warmup: StageConfig = StageConfig("warmup", 4.0, 1e-3, _BALANCED, _BALANCED)
     image: StageConfig = StageConfig("image", 30.0, 8e-4, _BALANCED, _PLAIN)
-    video: StageConfig = StageConfig("video", 58.0, 6e-4, _TRACKED, _TRACKED)
+    video: StageConfig = StageConfig("video", 58.0, 6e-4, _TRACKED, _TRACKED, frames=((4, 4), (5, 6), (6, 10)))
+    polish: StageConfig = StageConfig("polish", 8.0, 2.5e-4, _TRACKED, _TRACKED, frames=((6, 10),))
 
     @property
-    def stages(self) -> tuple[StageConfig, StageConfig, StageConfig]:
+    def stages(self) -> tuple[StageConfig, ...]:
         """In their order."""
-        return self.warmup, self.image, self.video
+        return self.warmup, self.image, self.video, self.polish

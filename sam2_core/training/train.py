@@ -35,8 +35,10 @@ _REPORT_EVERY = 20
 _PLATEAU_STEP, _PLATEAU_IOU = 200, 0.25
 _WARMUP_BATCH = 32
 _IMAGE_EVERY = 2
-"""In the video stage one step in so many is an image step, so that what was learned stays."""
-_TRAINED = {"warmup": ("sam_",), "image": ("sam_", "image_encoder.", "no_mem_embed"), "video": ("",)}
+"""Where there are clips, one step in so many is an image step, so that what was learned stays."""
+_WATCHED = 3
+"""Frames of a clip that are learned from, beside the first."""
+_TRAINED = {"warmup": ("sam_",), "image": ("sam_", "image_encoder.", "no_mem_embed"), "video": ("",), "polish": ("",)}
 """How the names of the parameters begin that a stage trains: prompts and decoder; the encoder too; everything."""
 
 
@@ -167,21 +169,13 @@ def _step(
     model, weights = state.model, stage.weights(progress)
     if stage.name == "warmup":
         return warmup_step(model, rng, _WARMUP_BATCH, weights)
-    if stage.name == "image" or state.step % _IMAGE_EVERY == 0:
+    if not stage.frames or state.step % _IMAGE_EVERY == 0:
         batch = image_batch(rng, material.sources, model.config.image_size, config.images, config.targets)
         return image_step(model, rng, batch, weights)
-    frames, watched = _clip_length(rng, progress)
+    fewest, most = stage.frames[int(progress * len(stage.frames))]
+    frames = int(rng.integers(fewest, most + 1))
     clips = [material.clips.draw(rng, frames) for _ in range(config.clips)]
-    return video_step(model, rng, clips, watched, weights)
-
-
-def _clip_length(rng: np.random.Generator, progress: float) -> tuple[int, int]:
-    """Frames of a clip and how many of them are learned from: short at first, with a longer unlearned part later."""
-    if progress < 0.3:
-        return 4, 3
-    if progress < 0.6:
-        return 5 + int(rng.integers(2)), 3
-    return 6 + int(rng.integers(5)), 3
+    return video_step(model, rng, clips, _WATCHED, weights)
 
 
 def _learning_rate(stage: StageConfig, step: int, progress: float) -> float:
