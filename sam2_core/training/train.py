@@ -1,4 +1,4 @@
-"""The trainer: three stages, one process for each core, stopped and resumed at will.
+"""The trainer: four stages, one process for each core, stopped and resumed at will.
 
 The processes share one set of weights and nothing else: each draws its own batches, keeps its own moments and writes
 its updates into the weights without waiting for the others (Niu et al., 2011, *Hogwild!*). With as few processes as a
@@ -113,7 +113,8 @@ def _work(
     for index in range(saved["stage"] if saved else 0, len(config.stages)):
         stage = config.stages[index]
         average = {name: value.clone() for name, value in model.state_dict().items()}
-        state = State(model, done, rank, average, index, time.monotonic(), _optimiser(model, stage, config))
+        optimiser = _optimiser(model, stage, config)  # before the clock starts: the first one imports for seconds
+        state = State(model, done, rank, average, index, time.monotonic(), optimiser)
         if saved:
             state.average, state.began = saved["average"], time.monotonic() - saved["seconds"]
             state.optimiser.load_state_dict(saved["optimiser"])
@@ -138,7 +139,8 @@ def _optimiser(model: SAM2, stage: StageConfig, config: TrainingConfig) -> torch
 def _run_stage(state: State, stage: StageConfig, config: TrainingConfig, material: Material) -> None:
     parameters = [p for group in state.optimiser.param_groups for p in group["params"]]
     saved = state.seconds
-    while (progress := state.seconds / (60 * stage.minutes)) < 1:
+    while (passed := state.seconds) < 60 * stage.minutes:
+        progress = passed / (60 * stage.minutes)
         rng = np.random.default_rng((config.seed, state.rank, state.stage, state.step))
         torch.manual_seed(int(rng.integers(2**31)))
         report = _step(state, stage, config, material, rng, progress)
