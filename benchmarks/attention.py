@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from unittest import mock
 
 import torch
@@ -22,9 +22,10 @@ from sam2_core.model import layers
 EXPONENTS = (18, 20, 21, 22, 23, 24, 26)
 """Powers of two of the scores that are held at a time."""
 SECONDS = 0.5
-"""Time that one cell of the table may take, apart from a first call."""
+"""Time that one cell of the table takes at least, apart from a first call."""
 
 Qkv = tuple[Tensor, Tensor, Tensor]
+Variant = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def shapes(config: ModelConfig, dtype: torch.dtype) -> dict[str, Qkv]:
@@ -60,7 +61,7 @@ def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, padded)[..., : v.shape[-1]]
 
 
-def chunked(exponent: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def chunked(exponent: int) -> Variant:
     """``attend`` with another number of scores at a time."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -70,15 +71,18 @@ def chunked(exponent: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return attend
 
 
-def seconds(function: Callable[[Tensor, Tensor, Tensor], Tensor], qkv: Qkv) -> float:
-    """Least time of a call, after a first one: what else the machine does can only add to it."""
-    function(*qkv)
-    times: list[float] = []
-    while len(times) < 3 or sum(times) < SECONDS:
-        start = time.perf_counter()
-        function(*qkv)
-        times.append(time.perf_counter() - start)
-    return min(times)
+def seconds(variants: Sequence[Variant], qkv: Qkv) -> list[float]:
+    """Least time of each, taking turns, after a first call: what else the machine does can only add to it."""
+    for variant in variants:
+        variant(*qkv)
+    rounds: list[list[float]] = []
+    while len(rounds) < 3 or sum(map(sum, rounds)) < SECONDS * len(variants):
+        rounds.append([])
+        for variant in variants:
+            start = time.perf_counter()
+            variant(*qkv)
+            rounds[-1].append(time.perf_counter() - start)
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 @torch.inference_mode()
@@ -95,9 +99,8 @@ def main() -> None:
         print(f"\n{config.name} at {config.image_size}, {dtype}, {torch.get_num_threads()} threads")
         print(f"{'':42}{'attend':>10}" + "".join(f"{name:>8}" for name in variants))
         for name, qkv in shapes(config, dtype).items():
-            base = seconds(layers.attend, qkv)
-            ratios = (seconds(variant, qkv) / base for variant in variants.values())
-            print(f"{name:42}{base * 1e3:>7.1f} ms" + "".join(f"{ratio:>8.2f}" for ratio in ratios), flush=True)
+            base, *others = seconds([layers.attend, *variants.values()], qkv)
+            print(f"{name:42}{base * 1e3:>7.1f} ms" + "".join(f"{other / base:>8.2f}" for other in others), flush=True)
 
 
 if __name__ == "__main__":
