@@ -16,7 +16,7 @@ from app import fragments
 from app.background import Background, Progress, in_words
 from app.results import write_results
 from app.screen import Screen, Update, nothing, passing_frame, screen
-from sam2_core.errors import Sam2Error
+from sam2_core.errors import ProtocolError, Sam2Error
 from sam2_core.prompts import Point
 from sam2_core.session import Session, SessionManager
 from sam2_core.tracking.policies import Direction
@@ -77,8 +77,9 @@ class Callbacks:
     def open_example(self, token: str, model: str, event: gr.EventData, request: gr.Request) -> Iterator[Values]:
         """Open an example clip; the session that was open on this page ends."""
         place = parse_index(event._data, "pick")
-        if 0 <= place < len(self._clips):
-            yield from self._open(lambda: self._manager.open(self._clips[place], model), token, request)
+        if not 0 <= place < len(self._clips):
+            raise ProtocolError("there is no such example; reload the page.")
+        yield from self._open(lambda: self._manager.open(self._clips[place], model), token, request)
 
     @told
     def open_upload(self, upload: str, token: str, model: str, request: gr.Request) -> Iterator[Values]:
@@ -230,7 +231,8 @@ class Callbacks:
         for progress in work.progress():
             yield fragments.progress_bar(progress, "Preparing playback", "frame"), skip, skip, skip, skip, skip
         shown, gone = gr.update(visible=True), gr.update(visible=False)
-        yield "", str(work.result().overlay), shown, shown, gone, gone
+        frames = gr.update(visible="hidden")  # and not gone, for it is what listens to the keys
+        yield "", str(work.result().overlay), shown, shown, frames, gone
 
     def stop_playing(self) -> Values:
         """Back to single frames."""
@@ -251,9 +253,10 @@ class Callbacks:
     @told
     def change_model(self, name: str, current: str, token: str, frame_index: int, object_id: int) -> Iterator[Values]:
         """Download and load a model where need be, then let it answer all prompts anew."""
-        if name == current:  # as when the menu went back to it
-            return
         skip = gr.skip()
+        if name == current:  # the menu went back to it
+            yield skip, skip, skip, skip, *nothing()
+            return
         work = Background(lambda progress: self._manager.models.get(name, progress))
         try:
             for progress in work.progress():

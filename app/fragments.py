@@ -25,13 +25,15 @@ STEPS = """
 HELP = """
 <dl class="help">
 <dt>Click</dt><dd>this belongs to the object</dd>
-<dt>Right click, shift click</dt><dd>this does not</dd>
+<dt>Right click</dt><dd>this does not; so does a click with shift</dd>
 <dt>Drag</dt><dd>a box around it</dd>
-<dt>← →, with shift</dt><dd>one frame, ten frames</dd>
-<dt>1 2 3</dt><dd>choose among three masks</dd>
-<dt>N, M</dt><dd>new object; switch belongs / does not</dd>
-<dt>Z, Y</dt><dd>undo, redo; tracking, too</dd>
-<dt>T, Esc, P</dt><dd>track, cancel, play</dd>
+<dt>← →</dt><dd>one frame; with shift, ten</dd>
+<dt>1 2 3</dt><dd>choose one of the three masks</dd>
+<dt>N</dt><dd>new object</dd>
+<dt>M</dt><dd>what a click says: this, not this</dd>
+<dt>Z Y</dt><dd>undo, redo; tracking, too</dd>
+<dt>T Esc</dt><dd>track, cancel</dd>
+<dt>P</dt><dd>play, stop</dd>
 </dl>
 """
 

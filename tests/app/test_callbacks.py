@@ -257,7 +257,7 @@ def test_playing_swaps_the_frame_for_the_overlay(do: Callbacks) -> None:
     *_, (status, video, player, stop, frames, play) = do.play(token)
     assert status == ""
     assert Path(video).stat().st_size > 0
-    assert [value["visible"] for value in (player, stop, frames, play)] == [True, True, False, False]
+    assert [value["visible"] for value in (player, stop, frames, play)] == [True, True, "hidden", False]
 
 
 def test_another_model_keeps_the_prompts_and_says_what_is_lost(do: Callbacks, manager: SessionManager) -> None:
@@ -288,6 +288,16 @@ def test_a_model_that_cannot_be_had_leaves_all_as_it_was(
     assert warnings == ["The Hub cannot be reached"]
     assert manager.get(token).masklets() == before
     assert manager.get(token).model_name == POCKET.name
+
+
+def test_the_menu_going_back_changes_nothing(do: Callbacks) -> None:
+    (values,) = do.change_model(POCKET.name, POCKET.name, "", 0, 1)  # Gradio clears what a generator never yields
+    assert all(is_skip(value) for value in values)
+
+
+def test_an_example_that_is_not_there_is_told(do: Callbacks, warnings: list[str]) -> None:
+    assert [is_skip(values) for values in do.open_example("", POCKET.name, said(pick="7"), REQUEST)] == [True]
+    assert warnings == ["There is no such example; reload the page."]
 
 
 def test_a_model_is_chosen_before_there_is_a_clip(do: Callbacks) -> None:

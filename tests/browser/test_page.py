@@ -93,7 +93,7 @@ def test_a_clip_from_the_first_click_to_the_download(studio: Open, tmp_path: Pat
     if page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
         page.wait_for_function("document.querySelector('#overlay video').currentTime > 0.2")
         assert page.evaluate("document.querySelector('#overlay video').duration") == pytest.approx(seconds, abs=0.1)
-    page.locator("#back").click()
+    page.keyboard.press("p")
     page.wait_for_selector("#frame img", state="visible")
 
     # All of it, to take home.
@@ -160,6 +160,22 @@ def test_cancel_keeps_what_is_finished_and_another_tab_sees_nothing_of_it(studio
     tab.page.wait_for_selector("#track", state="visible")
     assert tab.tracked_frames() == finished
     assert other.tracked_frames() == 0
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence_and_the_menu_goes_back(studio: Open) -> None:
+    tab = studio()  # the server may not use the network
+    tab.open_example(1)
+    tab.click(0.5, 0.4)
+    shown = tab.address()
+    menu = tab.page.locator("#model input")
+    menu.click()
+    tab.page.get_by_role("option", name="sam2.1-hiera-tiny").click()
+    tab.page.locator(".toast-body").wait_for()
+    tab.page.wait_for_function("document.querySelector('#model input').value.startsWith('pocket')")
+    tab.page.wait_for_timeout(1000)  # for a second message, if there were one
+    assert tab.page.get_by_text("HF_HUB_OFFLINE forbids its download").count() == 1
+    assert "small model of our own" in tab.page.locator("#banner").inner_text()
+    assert tab.address() == shown
 
 
 def test_a_broken_upload_is_one_sentence_and_a_good_one_opens(studio: Open, tmp_path: Path) -> None:

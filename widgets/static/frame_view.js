@@ -66,6 +66,9 @@ const KEYS = {
   z: '#undo', y: '#redo', n: '#new-object', m: '#click-kind input:not(:checked)', t: '#track', p: '#play, #back', Escape: '#cancel',
 };
 
+// What the page hides stays in the document.
+const visible = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
+
 const onKey = (event) => {
   if (!element.isConnected) return document.removeEventListener('keydown', onKey);
   const typing = event.target.closest('input, textarea, select, [contenteditable], [role=listbox]');
@@ -75,7 +78,7 @@ const onKey = (event) => {
     event.preventDefault();
     trigger('step', { by: event.shiftKey ? 10 * arrow : arrow });
   } else if (event.key in KEYS) {
-    document.querySelector(KEYS[event.key])?.click();
+    visible(KEYS[event.key])?.click();
   } else if ('123'.includes(event.key)) {
     document.querySelectorAll('#candidates [data-pick]')[event.key - 1]?.click();
   }
