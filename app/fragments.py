@@ -14,6 +14,9 @@ from sam2_core.media.source import RgbFrame
 from sam2_core.results import ObjectMask
 from widgets.pictures import candidate_thumbnails, data_url, thumbnail
 
+UPLOADS = "A video or a picture: mp4, mov, webm, gif, jpg … Deleted within the hour after you leave."
+"""Beside the upload button."""
+
 STEPS = """
 <ol class="steps">
 <li><b>Click an object</b> in any frame. The model proposes three masks; choose the one you meant.</li>

@@ -147,7 +147,7 @@ def _lay_out_start(clips: list[Path]) -> _Start:
                 min_width=190,
                 elem_id="upload",
             )
-            gr.HTML("<p class='note'>A video or a picture: mp4, mov, webm, gif, jpg … Deleted when you leave.</p>")
+            gr.HTML(fragments.note(fragments.UPLOADS))
         status = gr.HTML(elem_id="start-status")
         gr.HTML(fragments.STEPS)
     return _Start(panel, examples, upload, status)

@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str]) -> int:
         parser.print_help()
         return 0
     args = parser.parse_args(arguments)
-    status: int = args.run(args)
+    status: int = args.execute_command(args)
     return status
 
 
@@ -79,7 +79,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         if command.name == chosen:
             module = importlib.import_module(command.module)
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(execute_command=module.run)  # train has an option called --run
     return parser
 
 

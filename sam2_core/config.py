@@ -40,6 +40,8 @@ class ModelConfig:
         decoder_mlp_dim: hidden width of the two-way transformer.
         memory_layers: memory attention layers.
         memory_mlp_dim: hidden width of memory attention.
+        stability_limit: an unambiguous prompt gets the best candidate where the single mask is less stable than this.
+            Instability sits along the border, so a model with coarser masks needs a lower limit.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelConfig:
     decoder_mlp_dim: int = 2048
     memory_layers: int = 4
     memory_mlp_dim: int = 2048
+    stability_limit: float = 0.98
 
     def __post_init__(self) -> None:
         if self.image_size < 32 or self.image_size % 32:
@@ -111,6 +114,7 @@ POCKET = ModelConfig(
     decoder_mlp_dim=512,
     memory_layers=2,
     memory_mlp_dim=512,
+    stability_limit=0.92,  # 1 - 0.02 * 256 / 64
 )
 """Our own small model: the same architecture with small numbers, trained by this project and shipped with it."""
 

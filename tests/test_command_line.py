@@ -206,7 +206,9 @@ def test_direction(clip: Path, checkpoint: Path, tmp_path: Path, direction: str,
 
 def test_prompted_frames_are_there_even_where_no_sweep_comes_by(clip: Path, checkpoint: Path, tmp_path: Path) -> None:
     prompts = ["--click", "1:1:15,20", "--click", "1:4:30,20"]
-    assert main(track(clip, checkpoint, tmp_path, *prompts, "--direction", "backward", "--logits")) == 0
+    # Released behaviour sweeps backward from the first prompt, not from the last one.
+    backward = ["--direction", "backward", "--behaviour", "official"]
+    assert main(track(clip, checkpoint, tmp_path, *prompts, *backward, "--logits")) == 0
     assert [int(row[0]) for row in rows(tmp_path)] == [0, 1, 4]
     assert sorted(path.stem for path in (tmp_path / "logits").iterdir()) == ["00000", "00001", "00004"]
 
@@ -376,6 +378,12 @@ def test_help_of_other_commands(command: str, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     assert f"python -m sam2_core {command} --" in capsys.readouterr().out  # an example
+
+
+@pytest.mark.parametrize("options", [["train", "--run", "run"], ["evaluate"]])
+def test_data_that_are_not_there(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*options, "--data", str(tmp_path)]) == 2
+    assert "needs a readable splits.json" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,13 +17,15 @@ class FramePrompt:
     shape: Point | Box
 
 
-def parse_prompt(message: Mapping[str, object]) -> FramePrompt:
+def parse_prompt(message: object) -> FramePrompt:
     """``{frame, x, y, positive}`` or ``{frame, x0, y0, x1, y1}``, coordinates as fractions of the frame.
 
     Raises:
         ProtocolError: it is neither.
         PromptError: the coordinates are not in the frame.
     """
+    if not isinstance(message, Mapping):
+        raise ProtocolError("a message is an object with names and values; reload the page.")
     frame_index = parse_index(message, "frame")
     if "x0" in message:
         return FramePrompt(frame_index, Box(*(_number(message, name) for name in ("x0", "y0", "x1", "y1"))))
@@ -33,13 +35,13 @@ def parse_prompt(message: Mapping[str, object]) -> FramePrompt:
     return FramePrompt(frame_index, Point(_number(message, "x"), _number(message, "y"), positive))
 
 
-def parse_index(message: Mapping[str, object], name: str) -> int:
+def parse_index(message: object, name: str) -> int:
     """A whole number, as such or as text, as HTML attributes give it.
 
     Raises:
         ProtocolError: it is none, or not between -1,000,000 and 1,000,000.
     """
-    value = message.get(name)
+    value = message.get(name) if isinstance(message, Mapping) else None
     if isinstance(value, str) and len(value) <= 8 and value.removeprefix("-").isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
@@ -51,4 +53,7 @@ def _number(message: Mapping[str, object], name: str) -> float:
     value = message.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ProtocolError(f"a message lacks the number {name!r}; reload the page.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ProtocolError(f"the number {name!r} is out of all bounds; reload the page.") from error

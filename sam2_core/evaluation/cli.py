@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 from sam2_core.device import choose_device, choose_precision
 from sam2_core.evaluation.baselines import score_geometry
-from sam2_core.evaluation.datasets import coco_instances
+from sam2_core.evaluation.datasets import coco_instances, read_splits
 from sam2_core.evaluation.images import evaluate_images
 from sam2_core.evaluation.metrics import sequence_score
 from sam2_core.evaluation.semi_supervised import copy_first, read_sequence, track_sequence
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a table for pictures and one for videos. Returns the exit status."""
     device = choose_device()
     model = load_model(args.model).to(device).to_precision(choose_precision("auto", device))
-    split = json.loads((args.data / "splits.json").read_text())
+    split = read_splits(args.data)
     pictures = picture_table(model, args.data / "images" / "coco_subset", split["images/coco_subset"]["eval"])
     videos = video_table(model, args.data / "vos" / "davis", split["vos/davis"]["single_object"])
     sys.stdout.write("\n".join([*pictures, "", *videos, ""]))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sam2_core.errors import Sam2Error
 from sam2_core.evaluation.images import Instance
 from sam2_core.evaluation.metrics import BoolMask
 
@@ -16,6 +18,19 @@ SMALLEST_INSTANCE = 1024
 """Pixels; what COCO calls small is left out."""
 
 Polygons = list[list[float]]
+
+
+def read_splits(root: Path) -> dict[str, Any]:
+    """What of each data set is for training and what for evaluation, from ``splits.json``.
+
+    Raises:
+        Sam2Error: there is no such file, or it is not JSON.
+    """
+    try:
+        splits: dict[str, Any] = json.loads((root / "splits.json").read_text())
+    except (OSError, ValueError) as error:
+        raise Sam2Error(f"{root} needs a readable splits.json beside its data sets; give another --data.") from error
+    return splits
 
 
 def coco_polygons(annotations: Path) -> dict[str, list[Polygons]]:

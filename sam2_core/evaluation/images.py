@@ -70,7 +70,7 @@ def score_picture(model: SAM2, instances: Sequence[Instance], clicks: int) -> li
     """Scores of all objects of one picture, which is encoded once."""
     if not instances:
         return []
-    tracker = Tracker(model, video_from_array(instances[0].image[None]))
+    tracker = Tracker(model, video_from_array(instances[0].image))
     return [_score(tracker, 2 * index + 1, instance.mask, clicks) for index, instance in enumerate(instances)]
 
 

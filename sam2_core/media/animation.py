@@ -12,7 +12,7 @@ from PIL import Image
 from sam2_core.errors import VideoError
 from sam2_core.media.pictures import open_picture, to_rgb
 from sam2_core.media.sequential import SequentialReader
-from sam2_core.media.source import DEFAULT_FPS, MediaLimits, RgbFrame
+from sam2_core.media.source import MediaLimits, RgbFrame, plausible_fps
 
 
 def is_animated(image: Image.Image) -> bool:
@@ -34,7 +34,7 @@ class AnimationSource:
     def __init__(self, path: Path, limits: MediaLimits) -> None:
         decoder = _AnimationDecoder(path, limits)
         self.count, seconds = decoder.scan()
-        self.fps = self.count / seconds if seconds > 0 else DEFAULT_FPS
+        self.fps = plausible_fps(self.count / seconds if seconds > 0 else 0.0)
         self._reader = SequentialReader(decoder, limits.window_bytes)
         self.height, self.width = self._reader.read(0).shape[:2]
 

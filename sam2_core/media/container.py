@@ -21,7 +21,7 @@ from sam2_core.errors import VideoError
 from sam2_core.media.ffmpeg import decode, open_stream
 from sam2_core.media.orientation import Orientation
 from sam2_core.media.sequential import SequentialReader
-from sam2_core.media.source import DEFAULT_FPS, MediaLimits, RgbFrame
+from sam2_core.media.source import MediaLimits, RgbFrame, plausible_fps
 
 # The loop filter changes pixels and never whether a frame decodes.
 _SCAN_OPTIONS = {"skip_loop_filter": "all"}
@@ -113,7 +113,7 @@ class _FrameIndex:
         """Mean frames per second of the frames that exist, whatever the container claims."""
         span = (max(self.stamps) - min(self.stamps)) * self.time_base
         fps = float((len(self.stamps) - 1) / span) if span > 0 else 0.0
-        return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
+        return plausible_fps(fps)
 
     def position(self, frame: av.VideoFrame) -> int | None:
         """Which frame of the video this is, by its time; with times out of order most frames are not found."""

@@ -22,6 +22,11 @@ DEFAULT_FPS = 24.0
 """Frames per second of media that do not say: folders, arrays, files with an absurd clock. DAVIS is 24."""
 
 
+def plausible_fps(fps: float) -> float:
+    """The frame rate, or the default where no player and no encoder would follow it."""
+    return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
+
+
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
     """Bounds on media, which may come from anyone.

@@ -13,7 +13,6 @@ from torch import Tensor
 ABSENT_LOGIT = -1024.0
 """Value of every mask pixel of an object that is not visible (official code, ``NO_OBJ_SCORE``)."""
 STABILITY_OFFSET = 0.05
-STABILITY_LIMIT = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class MaskPrediction:
         index = torch.zeros_like(self.iou_bm[:, 0], dtype=torch.int64)
         return self._pick(index, index)
 
-    def stable(self, limit: float = STABILITY_LIMIT) -> Selection:
+    def stable(self, limit: float) -> Selection:
         """Mask 0 where it is stable, else the best candidate (the released code's *dynamic multimask*).
 
         Stability is the share of pixels above -0.05 that are also above +0.05. The pointer is mask 0's in both cases.

@@ -241,7 +241,7 @@ class Session:
             steps = self._tracker.propagate(direction)
             for done in range(1, total + 1):
                 with self._lock:
-                    if self._cancel.is_set():
+                    if self._cancel.is_set() or self._closed:
                         return
                     self.touch()
                     with self._turns:
@@ -278,7 +278,11 @@ class Session:
         with self._open():
             self._refuse_while_tracking()
             before = snapshot(self._tracker)
-            yield
+            try:
+                yield
+            except BaseException:
+                self._tracker.tracks = before
+                raise
             self._history.record(before)
             self.revision += 1
 

@@ -7,7 +7,6 @@ from enum import Enum
 
 import torch
 
-from sam2_core.model.outputs import STABILITY_LIMIT
 from sam2_core.tracking.policies import MemoryPolicy, PaperPolicy
 
 
@@ -35,8 +34,8 @@ class Behaviour:
         policy: which memories a frame attends to.
         memory_dtype: number type of stored memory maps; ``None`` keeps the model's own.
         hole_area: background regions of up to this many low-resolution pixels are filled.
-        stability_limit: an unambiguous prompt falls back from mask 0 to the best candidate below this stability;
-            ``None`` never falls back.
+        dynamic_multimask: an unambiguous prompt falls back from mask 0 to the best candidate where mask 0 is less
+            stable than the model's limit.
         hard_prompted_masks: prompted frames enter memory as 0 and 1 instead of probabilities.
         objects_apart: objects may not overlap in the results.
     """
@@ -46,7 +45,7 @@ class Behaviour:
     policy: MemoryPolicy = PaperPolicy(limit=4)
     memory_dtype: torch.dtype | None = None
     hole_area: int = 8
-    stability_limit: float | None = STABILITY_LIMIT
+    dynamic_multimask: bool = True
     hard_prompted_masks: bool = True
     objects_apart: bool = False
 

@@ -36,13 +36,15 @@ def decode_prompt(
     return model.decode(features, model.condition(features, context), model.encode_prompt(tensors))
 
 
-def select(prediction: MaskPrediction, prompt: Prompt, stability_limit: float | None) -> Selection:
+def select(model: SAM2, prediction: MaskPrediction, prompt: Prompt, behaviour: Behaviour) -> Selection:
     """The mask that a prompt meant: the one chosen; the best candidate where one click leaves it open; else mask 0."""
     if prompt.candidate is not None:
         return prediction.choose(prompt.candidate)  # a person sees it, whatever the object score says
     if prompt.label_count <= 1:
         return prediction.best().gated()
-    return (prediction.single() if stability_limit is None else prediction.stable(stability_limit)).gated()
+    if behaviour.dynamic_multimask:
+        return prediction.stable(model.config.stability_limit).gated()
+    return prediction.single().gated()
 
 
 def track(model: SAM2, features: ImageFeatures, context: MemoryContext) -> Selection:

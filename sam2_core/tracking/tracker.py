@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sam2_core.errors import PromptError
 from sam2_core.media.frames import Video
-from sam2_core.model import SAM2, MaskPrediction, Selection
+from sam2_core.model import SAM2, MaskPrediction, MemoryContext, Selection
 from sam2_core.prompts import CANDIDATES, Prompt
 from sam2_core.results import FrameResult, ObjectMask
 from sam2_core.rle import Rle
@@ -208,13 +208,24 @@ class Tracker:
             return steps.filled(steps.adopt(self.model, features, prompt.mask), self.behaviour), None
         prediction = self._held_candidates(track, frame_index, prompt)
         if prediction is None:
-            context = None
-            if not fresh and (attended := self._attended(track, frame_index, track.visited[frame_index])).maps:
-                context = gather([track.bank], [attended], len(self.video))
+            context = None if fresh else self._context_of_correction(track, frame_index)
             previous = self._previous_logits(track, frame_index, prompt)
             prediction = steps.decode_prompt(self.model, features, context, prompt, previous)
-        selection = steps.select(prediction, prompt, self.behaviour.stability_limit)
+        selection = steps.select(self.model, prediction, prompt, self.behaviour)
         return steps.filled(selection, self.behaviour), prediction
+
+    def _context_of_correction(self, track: ObjectTrack, frame_index: int) -> MemoryContext | None:
+        """What a prompt on a tracked frame attends to.
+
+        In the released code that is the bank as the last pass left it. Here corrections made since then count, and the
+        answer that is being replaced does not.
+        """
+        if self.behaviour.history is History.BOUNDED:
+            for earlier in [f for f in track.unremembered if f != frame_index]:
+                self._remember_prompt(track, earlier)
+                track.unremembered.remove(earlier)
+        attended = self._attended(track, frame_index, track.visited[frame_index])
+        return gather([track.bank], [attended], len(self.video)) if attended.maps else None
 
     def _held_candidates(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> MaskPrediction | None:
         """The decoder's answer to the same words, so that a choice is among the masks that were shown."""
@@ -298,7 +309,10 @@ class Tracker:
 
     def _attended(self, track: ObjectTrack, frame_index: int, step: int) -> Attended:
         bank = track.bank
-        return self.behaviour.policy(frame_index, step, list(bank.conditioning), bank.tracked, len(self.video))
+        conditioning = list(bank.conditioning)
+        if self.behaviour.history is History.BOUNDED:
+            conditioning = [f for f in conditioning if f != frame_index]  # an answer takes no part in replacing itself
+        return self.behaviour.policy(frame_index, step, conditioning, bank.tracked, len(self.video))
 
     def _step(self, frame_index: int, group: Sequence[tuple[ObjectTrack, Attended]]) -> dict[int, tuple[float, float]]:
         """Track some objects on one frame; they attend to equally many memories."""

@@ -6,7 +6,6 @@ its masks in as few label maps as overlaps allow, because label maps are small a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from sam2_core.evaluation.datasets import coco_polygons, paint_polygons
+from sam2_core.evaluation.datasets import coco_polygons, paint_polygons, read_splits
 
 LONG_SIDE = 384
 """Pictures are kept at this size: one and a half times what the model sees, so crops stay sharp."""
@@ -85,7 +84,7 @@ class Footage:
 
 def load_sources(root: Path) -> tuple[Source, ...]:
     """Every picture that may be trained on, with the weights of the recipe."""
-    split = json.loads((root / "splits.json").read_text())
+    split = read_splits(root)
     names = {key.removeprefix("images/"): value["train"] for key, value in split.items() if key.startswith("images/")}
     images = root / "images"
     return (
@@ -103,7 +102,7 @@ def load_sequences(root: Path, names: Iterable[str] | None = None) -> tuple[Foot
     """DAVIS training sequences; without ``names`` all but the held-out ones."""
     folder = root / "vos_train" / "davis"
     if names is None:
-        split = json.loads((root / "splits.json").read_text())
+        split = read_splits(root)
         names = [name for name in split["vos_train/davis"]["sequences"] if name not in HELD_OUT_SEQUENCES]
     return tuple(_load_sequence(folder / name) for name in names)
 

@@ -27,7 +27,6 @@ import torch
 
 from sam2_core.config import MEMORY_FRAMES, POINTER_FRAMES
 from sam2_core.model import SAM2, PromptTensors, Selection
-from sam2_core.model.outputs import STABILITY_LIMIT
 from sam2_core.prompts import Box, Point, Prompt
 from sam2_core.tracking.behaviour import OFFICIAL
 from sam2_core.tracking.pixels import point_tensors
@@ -165,9 +164,10 @@ def test_single_mask(ours: SAM2, theirs: TheirModel, features: RuleFeatures, fra
     """Mask 0 where it is stable, else the best candidate; both happen here."""
     found = decode(ours, features, frame, PROMPTS["click"], None)
     expected = theirs.decode(frame, PROMPTS["click"], multimask=False)
-    assert bool(found.stability() >= STABILITY_LIMIT) == stable
-    assert_close(found.stable().iou_b, expected.iou_scores[:, 0, 0], TOLERANCE, "predicted IoU")
-    compare(found.stable().gated(), expected)
+    limit = ours.config.stability_limit
+    assert bool(found.stability() >= limit) == stable
+    assert_close(found.stable(limit).iou_b, expected.iou_scores[:, 0, 0], TOLERANCE, "predicted IoU")
+    compare(found.stable(limit).gated(), expected)
 
 
 def disc_logits(size: int) -> torch.Tensor:

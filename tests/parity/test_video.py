@@ -293,7 +293,7 @@ def limited_and_strided(run: Replay) -> None:
     run.propagate("D1_forward", Direction.FORWARD, limit=14)
 
 
-PLAIN = replace(FP32_MEMORY, stability_limit=None, hard_prompted_masks=False, objects_apart=True)
+PLAIN = replace(FP32_MEMORY, dynamic_multimask=False, hard_prompted_masks=False, objects_apart=True)
 LIMITED = replace(FP32_MEMORY, policy=PaperPolicy(limit=2, stride=2))
 SESSIONS: dict[str, tuple[Callable[[Replay], None], Behaviour]] = {
     "A": (default_session, FP32_MEMORY),

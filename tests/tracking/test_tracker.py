@@ -53,6 +53,18 @@ def test_a_correction_sticks_and_its_neighbours_react() -> None:
     assert after[CORRECTED + 1] != before[CORRECTED + 1]
 
 
+def test_a_correction_knows_of_the_one_before() -> None:
+    def second_correction(*, after_another: bool) -> bytes:
+        found = tracker()
+        found.prompt(1, 0, ONE_CLICK)
+        run(found, Direction.FORWARD)
+        if after_another:
+            found.prompt(1, CORRECTED, CORRECTION)
+        return found.prompt(1, CORRECTED + 2, OTHER_CLICK)[1].mask.data
+
+    assert second_correction(after_another=True) != second_correction(after_another=False)
+
+
 def test_the_released_behaviour_loses_it() -> None:
     before, correction, after = corrected_and_tracked_again(OFFICIAL)
     assert correction != before[CORRECTED]
@@ -374,14 +386,10 @@ def test_bfloat16_is_close() -> None:
     exact, rounded = tracker(), Tracker(toy_model(), toy_clip())
     exact.prompt(1, 0, A_BOX)
     expected = exact.tracks[1].interactions[0].selection.logits_bhw
-    try:
-        rounded.model.to_precision(torch.bfloat16)
-        rounded.prompt(1, 0, A_BOX)
-        list(rounded.propagate(limit=8))
-        found = rounded.tracks[1].interactions[0].selection.logits_bhw
-        assert rounded.tracks[1].bank.conditioning[0].map_dhw.dtype == torch.bfloat16
-    finally:
-        rounded.model.to_precision(torch.float32)
-        toy_model.cache_clear()  # its weights have been rounded
+    rounded.model.to_precision(torch.bfloat16)
+    rounded.prompt(1, 0, A_BOX)
+    list(rounded.propagate(limit=8))
+    found = rounded.tracks[1].interactions[0].selection.logits_bhw
+    assert rounded.tracks[1].bank.conditioning[0].map_dhw.dtype == torch.bfloat16
     assert found.dtype == torch.float32
     assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()

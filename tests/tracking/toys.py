@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 
 import numpy as np
@@ -18,9 +19,16 @@ OTHER_CLICK = Prompt(points=(Point(0.7, 0.6),))
 A_BOX = Prompt(box=Box(0.2, 0.2, 0.6, 0.7))
 
 
-@lru_cache(maxsize=4)
 def toy_model(image_size: int = 64, obj_bias: float = 5.0) -> SAM2:
-    """The pocket architecture with made-up weights: meaningless masks, real mechanisms, milliseconds a frame."""
+    """The pocket architecture with made-up weights: meaningless masks, real mechanisms, milliseconds a frame.
+
+    Every caller gets a model of its own, since some change its precision.
+    """
+    return copy.deepcopy(_made_up(image_size, obj_bias))
+
+
+@lru_cache(maxsize=4)
+def _made_up(image_size: int, obj_bias: float) -> SAM2:
     return fill_(SAM2(POCKET.at_size(image_size)).eval(), obj_bias)
 
 
