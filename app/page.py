@@ -244,7 +244,7 @@ def _wire(do: Callbacks, state: _State, top: _Top, start: _Start, studio: gr.Row
     tools.objects.remove(do.remove_object, here, shown, **_EVERY_PRESS, **common)
 
     buttons = [stage.track, stage.cancel]
-    stage.track.click(
+    stage.track.click(do.stop_playing, None, playing, **common).then(
         do.track, [*here, stage.direction], [*buttons, stage.status, *shown], concurrency_limit=None, **common
     ).then(do.idle, None, buttons, **common)
     stage.cancel.click(do.cancel, state.token, None, queue=False, **common)

@@ -21,7 +21,7 @@ Score a model on COCO pictures (clicks and boxes) and on DAVIS sequences (the fi
 need no model.
 
 example:
-  python -m sam2_core evaluate --model pocket --data ../shared/data
+  python -m sam2_core evaluate --model pocket --data DATA
 """
 
 

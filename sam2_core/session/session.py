@@ -75,6 +75,7 @@ class Session:
         self._lock = threading.RLock()
         self._history = History()
         self._last_object_id = 0
+        self._offered: int | None = None
         self._tracking = False
         self._cancel = threading.Event()
         self._closed = False
@@ -144,15 +145,17 @@ class Session:
     # What people do ----------------------------------------------------------------------------------------------
 
     def new_object(self) -> int:
-        """An id that was never used; the object exists once something is said about it.
+        """An id that was never used, the same until something is said about it; only then does the object exist.
 
         Raises:
             SessionLimit: there are as many objects as there may be.
         """
         with self._open():
-            self._check_room(self._last_object_id + 1)
-            self._last_object_id += 1
-            return self._last_object_id
+            if self._offered is None:
+                self._check_room(self._last_object_id + 1)
+                self._last_object_id += 1
+                self._offered = self._last_object_id
+            return self._offered
 
     def add_point(self, object_id: int, frame_index: int, point: Point) -> None:
         """One more click on an object.
@@ -296,6 +299,8 @@ class Session:
         with self._turns:
             self._tracker.prompt(object_id, frame_index, prompt)
         self._last_object_id = max(self._last_object_id, object_id)
+        if object_id == self._offered:
+            self._offered = None
 
     def _check_room(self, object_id: int) -> None:
         if len(self._tracker.tracks) >= self._most_objects:

@@ -14,7 +14,7 @@ DESCRIPTION = """\
 Train the pocket model from nothing on this machine's CPU. An interrupted run goes on where it stopped.
 
 example:
-  python -m sam2_core train --data ../shared/data --run runs/pocket --export pocket.safetensors
+  python -m sam2_core train --data DATA --run runs/pocket --export pocket.safetensors
 """
 
 

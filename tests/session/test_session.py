@@ -158,6 +158,15 @@ def test_undo_with_nothing_to_undo_does_nothing(opened: Open) -> None:
 # Objects ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_number_is_offered_until_it_is_used(opened: Open) -> None:
+    session = opened()
+    assert [session.new_object(), session.new_object()] == [1, 1]
+    session.add_point(1, 0, HERE)
+    assert session.new_object() == 2
+    session.remove_object(1)
+    assert session.new_object() == 2
+
+
 def test_an_id_is_never_given_twice(opened: Open) -> None:
     session = opened()
     first = session.new_object()
