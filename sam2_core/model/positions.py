@@ -63,7 +63,8 @@ def time_code(distance: Tensor, features: int) -> Tensor:
 @_table
 def rotation_table(channels: int, height: int, width: int, device: torch.device) -> Tensor:
     """Unit complex numbers ``[height * width, channels / 2]``: half of them turn with the column, half with the row."""
-    frequency = _TEMPERATURE ** (-torch.arange(0, channels, 4, dtype=torch.float32, device=device) / channels)
+    # In this order of rounding: an angle is up to 63 times as wrong as its frequency, and attention amplifies it.
+    frequency = 1.0 / _TEMPERATURE ** (torch.arange(0, channels, 4, dtype=torch.float32, device=device) / channels)
     cells = torch.arange(height * width, dtype=torch.float32, device=device)
     cols, rows = cells % width, torch.div(cells, width, rounding_mode="floor")
     angle = torch.cat((torch.outer(cols, frequency), torch.outer(rows, frequency)), dim=1)
