@@ -6,6 +6,7 @@ Sam2Error
 ├── CheckpointError    (RuntimeError) weights that cannot be found, fetched, trusted or fitted
 ├── SessionNotFound    (LookupError)  a session that has ended or never was
 ├── SessionLimit       (RuntimeError) a bound of the studio was reached
+├── ProjectError       (ValueError)   a project file, or a session on disk, that cannot be what it says
 ├── ProtocolError      (ValueError)   a message from a browser that is not in the protocol
 └── Cancelled          (Exception)    work that was stopped on request; what was finished is kept
 
@@ -37,6 +38,10 @@ class SessionNotFound(Sam2Error, LookupError):
 
 class SessionLimit(Sam2Error, RuntimeError):
     """A limit on sessions, objects, frames or bytes was reached."""
+
+
+class ProjectError(Sam2Error, ValueError):
+    """A project file or a session on disk is damaged, not one of ours, or beyond all bounds."""
 
 
 class ProtocolError(Sam2Error, ValueError):

@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 from sam2_core.rle import Rle
 
+LARGEST_OBJECT_ID = 255
+"""Objects are numbered from 1; a palette PNG has one byte for each pixel."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectMask:

@@ -18,10 +18,8 @@ from sam2_core.errors import PromptError, Sam2Error
 from sam2_core.formats import read_mask
 from sam2_core.media import Video
 from sam2_core.prompts import Box, Point, Prompt
+from sam2_core.results import LARGEST_OBJECT_ID
 from sam2_core.rle import Rle
-
-LARGEST_OBJECT_ID = 255
-"""A palette PNG has one byte for each pixel."""
 
 _NUMBER = r"[+-]?\d{1,9}(?:\.\d{0,9})?"
 _TARGET = r"(\d{1,9}):(\d{1,9}):"

@@ -6,6 +6,7 @@ L memory maps, P object pointers, T memory tokens.
 """
 
 from sam2_core.model.outputs import (
+    GIVEN_MASK_LOGIT,
     EncodedPrompt,
     ImageFeatures,
     MaskPrediction,
@@ -13,7 +14,7 @@ from sam2_core.model.outputs import (
     PromptTensors,
     Selection,
 )
-from sam2_core.model.sam2 import GIVEN_MASK_LOGIT, SAM2
+from sam2_core.model.sam2 import SAM2
 
 __all__ = [
     "GIVEN_MASK_LOGIT",

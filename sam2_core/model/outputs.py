@@ -10,8 +10,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from sam2_core.model.object_pointer import blend_pointer
+
 ABSENT_LOGIT = -1024.0
 """Value of every mask pixel of an object that is not visible (official code, ``NO_OBJ_SCORE``)."""
+GIVEN_MASK_LOGIT = 10.0
+"""Mask logits and object score of what a person vouches for (official code)."""
 STABILITY_OFFSET = 0.05
 
 
@@ -88,23 +92,21 @@ class Selection:
 class MaskPrediction:
     """Everything that one run of the mask decoder says: mask 0 is the single answer, 1 to 3 are the candidates.
 
-    Shapes: ``logits_bmhw [B, 4, 4h, 4w]`` not gated by visibility, ``iou_bm [B, 4]`` in 0..1,
-    ``pointer_bmc [B, 4, C]`` (already ``no_obj_ptr`` where the object is not visible), ``object_score_b [B]``.
+    Shapes: ``logits_bmhw [B, 4, 4h, 4w]``, ``iou_bm [B, 4]`` in 0..1, ``pointer_bmc [B, 4, C]``, none of them gated by
+    visibility; ``object_score_b [B]``; ``absent_pointer_1c [1, C]``: the pointer of an object that is not visible.
     """
 
     logits_bmhw: Tensor
     iou_bm: Tensor
     pointer_bmc: Tensor
     object_score_b: Tensor
+    absent_pointer_1c: Tensor
 
     def _pick(self, index_b: Tensor, pointer_index_b: Tensor) -> Selection:
         rows = torch.arange(index_b.shape[0], device=index_b.device)
-        return Selection(
-            self.logits_bmhw[rows, index_b],
-            self.iou_bm[rows, index_b],
-            self.pointer_bmc[rows, pointer_index_b],
-            self.object_score_b,
-        )
+        visible = self.object_score_b > 0
+        pointer = blend_pointer(self.pointer_bmc[rows, pointer_index_b], visible, self.absent_pointer_1c)
+        return Selection(self.logits_bmhw[rows, index_b], self.iou_bm[rows, index_b], pointer, self.object_score_b)
 
     def best(self) -> Selection:
         """The candidate with the highest predicted IoU, with its own pointer."""
@@ -112,9 +114,10 @@ class MaskPrediction:
         return self._pick(index, index)
 
     def choose(self, candidate: int) -> Selection:
-        """Candidate 0, 1 or 2, with its own pointer."""
-        index = torch.full_like(self.iou_bm[:, 0], candidate + 1, dtype=torch.int64)
-        return self._pick(index, index)
+        """Candidate 0, 1 or 2 as a person chose it, who sees the object: it is visible, whatever the model believed."""
+        score = torch.where(self.object_score_b > 0, self.object_score_b, GIVEN_MASK_LOGIT)
+        index = candidate + 1
+        return Selection(self.logits_bmhw[:, index], self.iou_bm[:, index], self.pointer_bmc[:, index], score)
 
     def single(self) -> Selection:
         """Mask 0, whatever its quality."""

@@ -23,6 +23,7 @@ from sam2_core.model.memory_encoder import MemoryEncoder
 from sam2_core.model.neck import ImageEncoder
 from sam2_core.model.object_pointer import TimelessPointers, blend_pointer, pointer_code, pointer_tokens
 from sam2_core.model.outputs import (
+    GIVEN_MASK_LOGIT,
     EncodedPrompt,
     ImageFeatures,
     MaskPrediction,
@@ -32,9 +33,6 @@ from sam2_core.model.outputs import (
 )
 from sam2_core.model.positions import sine_map
 from sam2_core.model.prompt_encoder import PromptEncoder
-
-GIVEN_MASK_LOGIT = 10.0
-"""Logit of a mask that was given rather than predicted."""
 
 
 class SAM2(nn.Module):
@@ -128,9 +126,7 @@ class SAM2(nn.Module):
         """Masks for B prompts. Shapes: features and conditioned feature of 1 or B images."""
         code = self.sam_prompt_encoder.pe_layer.grid(conditioned_bchw.shape[-1])
         masks, iou, tokens, score = self.sam_mask_decoder(features, conditioned_bchw.float(), code, prompt)
-        present = (score > 0)[:, None].expand(-1, tokens.shape[1])
-        pointers = blend_pointer(self.obj_ptr_proj(tokens), present, self.no_obj_ptr)
-        return MaskPrediction(masks, iou, pointers, score)
+        return MaskPrediction(masks, iou, self.obj_ptr_proj(tokens), score, self.no_obj_ptr)
 
     def adopt_mask(self, features: ImageFeatures, mask_bhw: Tensor) -> Selection:
         """A given mask as the answer; the decoder runs only to make a pointer from it.

@@ -59,6 +59,21 @@ class ObjectTrack:
     visited: dict[int, int] = field(default_factory=dict)
     resume: tuple[int, int] | None = None
 
+    def settled(self) -> ObjectTrack:
+        """A copy that shares nothing that changes, without memories of tracked frames.
+
+        Those are large, and whether they are at hand depends on where the last pass stopped.
+        """
+        return ObjectTrack(
+            self.object_id,
+            interactions=dict(self.interactions),
+            unremembered=list(self.unremembered),
+            bank=MemoryBank(dict(self.bank.conditioning)),
+            masklet=dict(self.masklet),
+            logits={frame: logits for frame, logits in self.logits.items() if frame in self.interactions},
+            visited=dict(self.visited),
+        )
+
     @property
     def conditioning_frames(self) -> list[int]:
         """Frames whose mask is final, remembered or not yet."""

@@ -31,6 +31,11 @@ class Pass:
         return start is not None and (frame_index - start) * self.step >= 0
 
 
+def later(start: int, begin: int, direction: Direction) -> int:
+    """Where an object takes part in a sweep from ``start``: not before its own beginning."""
+    return min(start, begin) if direction is Direction.BACKWARD else max(start, begin)
+
+
 def plan(starts: Mapping[int, int], direction: Direction, frame_count: int, limit: int | None = None) -> list[Pass]:
     """The sweeps of a propagation.
 

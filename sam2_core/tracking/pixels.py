@@ -6,6 +6,7 @@ a square of ``image_size`` pixels: a frame is stretched to it, so x and y scale 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
@@ -83,6 +84,19 @@ def set_apart(logits_bhw: Tensor) -> Tensor:
     owner = logits_bhw.argmax(dim=0, keepdim=True)
     rows = torch.arange(logits_bhw.shape[0], device=logits_bhw.device)[:, None, None]
     return torch.where(rows == owner, logits_bhw, logits_bhw.clamp(max=_OVERLAPPED_LOGIT))
+
+
+def video_masks(logits: Sequence[Tensor], height: int, width: int, *, apart: bool = False) -> list[Rle]:
+    """Masks of several objects at the video's size; at that size they are together only where they must be.
+
+    Shapes: every entry of ``logits`` is ``[4h, 4w]``.
+    """
+    batches = [torch.stack(tuple(logits))] if apart else [one[None] for one in logits]
+    return [
+        Rle.encode(mask.cpu().numpy())
+        for batch in batches
+        for mask in video_logits(batch, height, width, apart=apart) > 0
+    ]
 
 
 def fill_holes(logits_bhw: Tensor, largest: int) -> Tensor:

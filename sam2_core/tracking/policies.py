@@ -23,6 +23,14 @@ class Direction(Enum):
     BACKWARD = "backward"
     BOTH = "both"
 
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The sweeps' directions, in their order: 1 forward, -1 backward."""
+        return {Direction.FORWARD: (1,), Direction.BACKWARD: (-1,), Direction.BOTH: (1, -1)}[self]
+
+    def __repr__(self) -> str:
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Attended:

@@ -52,7 +52,11 @@ def _decode(model: SAM2, features: ImageFeatures, conditioned: Tensor, prompt: P
     with _mixed_precision(model):
         raw = model.decode(features, conditioned, encoded)
     return MaskPrediction(
-        raw.logits_bmhw.float(), raw.iou_bm.float(), raw.pointer_bmc.float(), raw.object_score_b.float()
+        raw.logits_bmhw.float(),
+        raw.iou_bm.float(),
+        raw.pointer_bmc.float(),
+        raw.object_score_b.float(),
+        raw.absent_pointer_1c,
     )
 
 

@@ -139,6 +139,31 @@ def test_a_chosen_candidate_is_shown_even_if_the_model_believes_the_object_hidde
     assert chosen.mask == option.mask
 
 
+def test_a_chosen_candidate_is_remembered_as_visible() -> None:
+    found = Tracker(toy_model(obj_bias=-50.0), toy_clip())
+    found.prompt(1, 0, replace(ONE_CLICK, candidate=1))
+    interaction = found.tracks[1].interactions[0]
+    assert interaction.candidates is not None
+    assert found.result(0)[1].visible
+    run(found, Direction.FORWARD)
+    pointer = found.tracks[1].bank.conditioning[0].pointer_c
+    torch.testing.assert_close(pointer, interaction.candidates.pointer_bmc[0, 2])
+    assert not torch.allclose(pointer, interaction.candidates.absent_pointer_1c[0])
+
+
+def test_a_preview_changes_nothing() -> None:
+    found, untouched = tracker(), tracker()
+    shown = found.preview(1, 3, ONE_CLICK)
+    assert found.object_ids == ()
+    for each in (found, untouched):
+        each.prompt(1, 0, ONE_CLICK)
+    run(found)
+    found.preview(1, 9, CORRECTION)
+    run(untouched)
+    assert masks(found) == masks(untouched)
+    assert shown == tracker().prompt(1, 3, ONE_CLICK)[1]
+
+
 def test_the_choice_can_be_taken_back() -> None:
     found = tracker()
     best = found.prompt(1, 0, ONE_CLICK)[1]
@@ -236,7 +261,7 @@ def test_every_object_starts_at_its_own_first_prompt() -> None:
         (Direction.FORWARD, None, [3, 4, 5]),
         (Direction.BACKWARD, None, [3, 2, 1, 0]),
         (Direction.BOTH, None, [3, 4, 5, 2, 1, 0]),
-        (Direction.BOTH, 1, [1, 2, 3, 4, 5, 0]),
+        (Direction.BOTH, 1, [3, 4, 5, 2, 1, 0]),
         (Direction.FORWARD, 5, [5]),
     ],
 )
@@ -282,6 +307,18 @@ def test_stopping_and_going_on_is_the_same_as_not_stopping() -> None:
     assert masks(stopped) == masks(whole)
 
 
+def test_going_on_does_not_make_a_late_object_take_part_early() -> None:
+    whole, stopped = tracker(), tracker()
+    for found in (whole, stopped):
+        found.prompt(1, 0, ONE_CLICK)
+        found.prompt(2, 14, OTHER_CLICK)
+    run(whole, Direction.FORWARD)
+    list(islice(stopped.propagate(Direction.FORWARD), 8))
+    run(stopped, Direction.FORWARD, start=8)
+    assert set(masks(stopped, 2)) == set(range(14, 20))
+    assert masks(stopped, 2) == masks(whole, 2)
+
+
 def test_a_second_pass_does_not_see_the_first() -> None:
     found = tracker()
     found.prompt(1, 0, ONE_CLICK)
@@ -296,6 +333,23 @@ def test_a_picture_is_a_video_of_one_frame() -> None:
     shown = picture.prompt(1, 0, ONE_CLICK)
     assert run(picture) == [0]
     assert picture.result(0) == shown
+
+
+def test_a_mask_that_is_kept_is_remembered() -> None:
+    square = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    square[8:32, 12:44] = True
+    kept, free = tracker(), tracker()
+    for found in (kept, free):
+        found.prompt(1, 0, ONE_CLICK)
+        run(found)
+    by_hand = replace(kept.result(5)[1], mask=Rle.encode(square))
+    kept.take_over(5, by_hand, step=1)
+    for found in (kept, free):
+        for frame in range(1, 8):
+            found.visit(frame, 1, [1], kept=[1] if frame == 5 and found is kept else [])
+    assert kept.result(5)[1] == by_hand
+    assert kept.result(4) == free.result(4)
+    assert kept.result(6) != free.result(6)
 
 
 # Several objects ---------------------------------------------------------------------------------------------------
