@@ -1,0 +1,2661 @@
+/**
+ * The canvas of Masklet Studio: one module for the Gradio page and the Jupyter widget, without dependencies.
+ *
+ * The way of the data, in the order of this file:
+ *
+ *   host  --message-->  Link  -->  Session  -->  Stage, Timeline and panels, which draw what the Session knows
+ *   user  --pointer or key-->  gesture or shortcut  -->  Studio  --message-->  host
+ *
+ * The host holds the truth; a Session is what this page knows of it. What the user does is drawn at once (a dot, a
+ * stroke, a name) and replaced by the host's answer. docs/protocol.md describes the messages.
+ *
+ * Masks stay run lengths. Only the frame on show is decoded, straight into the tinted pixels that are painted: that
+ * takes a millisecond or two at 720p, less than keeping and fetching decoded copies would.
+ *
+ * Coordinates: fractions of the frame (0..1) in messages and marks, CSS pixels of the stage in gestures and views.
+ */
+
+/**
+ * @typedef {{x: number, y: number}} Point
+ * @typedef {{width: number, height: number}} Size
+ * @typedef {{scale: number, x: number, y: number}} View   CSS pixels for each pixel of the frame, and its left top
+ * @typedef {{obj: number, name: string, color: string, hidden: boolean, locked: boolean}} SceneObject
+ * @typedef {{iou: Float32Array, score: Float32Array}} Track   one value for each frame, NaN where there is no mask
+ * @typedef {{runs: Uint32Array, color: string}} Tint
+ * @typedef {{obj: number, frame: number, kind: 'point'|'box', index: number, x?: number, y?: number,
+ *            positive?: boolean, box?: number[], pending?: boolean}} Mark   a prompt as it is drawn
+ * @typedef {{move(at: Point, event: PointerEvent): void, end(at: Point, event: PointerEvent): void,
+ *            cancel(): void}} Gesture
+ * @typedef {{send(message: object): void, onMessage(callback: (message: object, buffers?: DataView[]) => void): any,
+ *            frameUrl: ((frame: number) => string) | null, videoUrl: string | null}} Transport
+ */
+
+// --- Codec -----------------------------------------------------------------------------------------------------------
+
+/** @param {string} text @returns {Uint8Array} */
+export function bytesFromBase64(text) {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/** @param {Uint8Array} bytes @returns {string} */
+export function base64FromBytes(bytes) {
+  const chunks = [];
+  for (let i = 0; i < bytes.length; i += 0x8000) chunks.push(String.fromCharCode(...bytes.subarray(i, i + 0x8000)));
+  return btoa(chunks.join(''));
+}
+
+/** Numbers of a base64 text. @param {string} text @returns {Float32Array} */
+export function floatsFromBase64(text) {
+  return new Float32Array(bytesFromBase64(text).buffer);
+}
+
+/** The runs of a mask in a message; a buffer is copied, because a view on it need not be aligned. */
+export function runsFromMessage(mask, buffers = []) {
+  if (typeof mask.rle === 'string') return new Uint32Array(bytesFromBase64(mask.rle).buffer);
+  const view = buffers[mask.rle_buffer];
+  return new Uint32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+/** @param {Uint32Array} runs @returns {string} */
+export function base64FromRuns(runs) {
+  return base64FromBytes(new Uint8Array(runs.buffer, runs.byteOffset, runs.byteLength));
+}
+
+/** Runs of the pixels that are at least half opaque. @param {Uint32Array} pixels RGBA @returns {Uint32Array} */
+export function runsFromPixels(pixels) {
+  const runs = [];
+  let inside = 0;
+  let start = 0;
+  for (let i = 0; i < pixels.length; i++) {
+    const opaque = pixels[i] >>> 31;
+    if (opaque === inside) continue;
+    runs.push(i - start);
+    start = i;
+    inside = opaque;
+  }
+  runs.push(pixels.length - start);
+  return Uint32Array.from(runs);
+}
+
+/** Calls `visit(y, x0, x1)` for every stretch of foreground within a row; x1 is past its end. */
+export function forEachSpan(runs, width, visit) {
+  let position = 0;
+  for (let i = 0; i + 1 < runs.length; i += 2) {
+    position += runs[i];
+    const end = position + runs[i + 1];
+    while (position < end) {
+      const y = Math.floor(position / width);
+      const stop = Math.min(end, (y + 1) * width);
+      visit(y, position - y * width, stop - y * width);
+      position = stop;
+    }
+  }
+}
+
+/** The smallest rectangle around masks, in pixels, or null if they are empty. */
+export function boundsOfRuns(masks, width) {
+  let [left, top, right, bottom] = [Infinity, Infinity, 0, 0];
+  for (const runs of masks) {
+    forEachSpan(runs, width, (y, x0, x1) => {
+      left = Math.min(left, x0);
+      right = Math.max(right, x1);
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y + 1);
+    });
+  }
+  return right > left ? { x: left, y: top, width: right - left, height: bottom - top } : null;
+}
+
+// --- Tinting ---------------------------------------------------------------------------------------------------------
+
+const RGB = 0xffffff; // the colour of a little-endian RGBA pixel, without its opacity
+
+/** `#rrggbb` as a little-endian RGBA pixel. @param {string} color @param {number} alpha 0..255 */
+export function pixelOf(color, alpha) {
+  const rgb = Number.parseInt(color.slice(1), 16);
+  return ((alpha << 24) | ((rgb & 255) << 16) | (rgb & 0xff00) | (rgb >> 16)) >>> 0;
+}
+
+/** Fills a mask. @param {Uint32Array} pixels @param {Uint32Array} runs @param {number} pixel */
+export function fillRuns(pixels, runs, pixel) {
+  let position = 0;
+  for (let i = 0; i + 1 < runs.length; i += 2) {
+    position += runs[i];
+    pixels.fill(pixel, position, position + runs[i + 1]);
+    position += runs[i + 1];
+  }
+}
+
+/** Draws the inner edge of a mask that was filled with the same colour; the picture's border is no edge. */
+export function outlineRuns(pixels, runs, pixel, width, thickness) {
+  const rgb = pixel & RGB;
+  const reach = thickness * width;
+  const differs = (i) => i >= 0 && i < pixels.length && (pixels[i] & RGB) !== rgb;
+  forEachSpan(runs, width, (y, x0, x1) => {
+    const first = x0 > 0 ? x0 + thickness : x0;
+    const last = x1 < width ? x1 - thickness : x1;
+    for (let x = x0; x < x1; x++) {
+      const i = y * width + x;
+      if ((pixels[i] & RGB) !== rgb) continue; // another object lies over this one
+      if (x < first || x >= last || differs(i - reach) || differs(i + reach)) pixels[i] = pixel;
+    }
+  });
+}
+
+/**
+ * Paints masks with their edges over nothing; later ones lie on top.
+ * @param {Uint32Array} pixels @param {number} width @param {Tint[]} tints
+ * @param {{opacity: number, thickness: number}} style  opacity of the inside, 0..1
+ */
+export function tintMasks(pixels, width, tints, { opacity, thickness }) {
+  pixels.fill(0);
+  for (const { runs, color } of tints) fillRuns(pixels, runs, pixelOf(color, Math.round(255 * opacity)));
+  for (const { runs, color } of tints) outlineRuns(pixels, runs, pixelOf(color, 255), width, thickness);
+}
+
+/** A canvas of the frame's size that masks are tinted into. */
+class MaskLayer {
+  /** @param {Size} size */
+  constructor({ width, height }) {
+    this.canvas = h('canvas', { width, height });
+    this.context = this.canvas.getContext('2d');
+    this.image = this.context.createImageData(width, height);
+    this.pixels = new Uint32Array(this.image.data.buffer);
+  }
+
+  /** @param {Tint[]} tints @param {{opacity: number, thickness: number}} style */
+  paint(tints, style) {
+    tintMasks(this.pixels, this.canvas.width, tints, style);
+    this.context.putImageData(this.image, 0, 0);
+  }
+}
+
+// --- Geometry, colours and words -------------------------------------------------------------------------------------
+
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+const MARGIN = 16; // CSS pixels around a frame that fits
+const ZOOM = { least: 0.5, most: 32 }; // of the scale at which the frame fits, of a pixel of the frame
+
+/** The view that shows all of the frame. @param {Size} frame @param {Size} stage @returns {View} */
+export function fitView(frame, stage) {
+  const room = (extent) => Math.max(extent - 2 * MARGIN, extent / 2, 1);
+  const scale = Math.min(room(stage.width) / frame.width, room(stage.height) / frame.height);
+  return { scale, x: (stage.width - frame.width * scale) / 2, y: (stage.height - frame.height * scale) / 2 };
+}
+
+/** The view with `at` in its place and everything else nearer or farther. @returns {View} */
+export function zoomView(view, factor, at, least, most) {
+  const scale = clamp(view.scale * factor, least, most);
+  const grown = scale / view.scale;
+  return { scale, x: at.x - (at.x - view.x) * grown, y: at.y - (at.y - view.y) * grown };
+}
+
+/** A point of the stage as fractions of the frame, which it may lie outside of. */
+export function toFrame(view, frame, at) {
+  return { x: (at.x - view.x) / (view.scale * frame.width), y: (at.y - view.y) / (view.scale * frame.height) };
+}
+
+/** Fractions of the frame as a point of the stage. */
+export function toStage(view, frame, { x, y }) {
+  return { x: view.x + x * frame.width * view.scale, y: view.y + y * frame.height * view.scale };
+}
+
+const within = ({ x, y }) => x >= 0 && x <= 1 && y >= 0 && y <= 1;
+const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
+const corners = (a, b) => [
+  clamp(Math.min(a.x, b.x), 0, 1), clamp(Math.min(a.y, b.y), 0, 1),
+  clamp(Math.max(a.x, b.x), 0, 1), clamp(Math.max(a.y, b.y), 0, 1),
+];
+
+const IOU_STOPS = [[0.4, 225, 85, 84], [0.65, 224, 164, 58], [0.9, 46, 164, 140]]; // poor, doubtful, good
+
+/** The colour of a predicted IoU, the same in light and dark. @param {number} iou */
+export function iouColor(iou) {
+  const value = clamp(iou, IOU_STOPS[0][0], IOU_STOPS[2][0]);
+  const [low, high] = value < IOU_STOPS[1][0] ? IOU_STOPS : IOU_STOPS.slice(1);
+  const part = (value - low[0]) / (high[0] - low[0]);
+  return `rgb(${[1, 2, 3].map((i) => Math.round(low[i] + (high[i] - low[i]) * part)).join(' ')})`;
+}
+
+/** @param {number} seconds as a person would say it */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** A frame's time in the clip, `m:ss.cc`. */
+export function timecode(frame, rate) {
+  const seconds = frame / (rate || 1);
+  return `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, '0')}`;
+}
+
+const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+
+// --- Scores ----------------------------------------------------------------------------------------------------------
+
+const DOUBTFUL = 0.3; // from here on a frame is worth a look: a predicted IoU of 0.7
+const PLUNGE = 8; // a fall of the object score's logit, from one frame to the next, that leaves no trust
+
+/** @param {number} frames @returns {Track} */
+export function emptyTrack(frames) {
+  return { iou: new Float32Array(frames).fill(NaN), score: new Float32Array(frames).fill(NaN) };
+}
+
+/** How much a mask deserves a look, 0..1: its predicted IoU is low, or the object is suddenly less sure to be there. */
+export function doubt(track, frame) {
+  const score = track.score[frame];
+  if (Number.isNaN(score)) return 0;
+  const before = frame > 0 ? track.score[frame - 1] : NaN;
+  const plunge = before > 0 ? clamp((before - score) / PLUNGE, 0, 1) : 0;
+  if (score <= 0) return before > 0 ? Math.max(plunge, 0.5) : 0; // hidden: only the moment it vanishes is worth a look
+  return Math.max(1 - track.iou[frame], plunge);
+}
+
+/**
+ * The most doubtful frame that was not looked at.
+ * @param {Map<number, Track>} tracks @param {(obj: number, frame: number) => boolean} settled
+ * @returns {{frame: number, obj: number} | null}
+ */
+export function nextProblem(tracks, settled) {
+  let worst = null;
+  let most = DOUBTFUL;
+  for (const [obj, track] of tracks) {
+    for (let frame = 0; frame < track.score.length; frame++) {
+      const value = doubt(track, frame);
+      if (value <= most || settled(obj, frame)) continue;
+      most = value;
+      worst = { frame, obj };
+    }
+  }
+  return worst;
+}
+
+/**
+ * A track squeezed into columns: the lowest predicted IoU of each, and whether the object is hidden in any frame of it.
+ * @param {Track} track @param {number} columns @returns {{iou: Float32Array, hidden: Uint8Array}}
+ */
+export function ribbonColumns(track, columns) {
+  const frames = track.score.length;
+  const ribbon = { iou: new Float32Array(columns).fill(NaN), hidden: new Uint8Array(columns) };
+  for (let frame = 0; frame < frames; frame++) {
+    if (Number.isNaN(track.score[frame])) continue;
+    const column = Math.floor((frame * columns) / frames);
+    if (!(ribbon.iou[column] <= track.iou[frame])) ribbon.iou[column] = track.iou[frame];
+    if (track.score[frame] <= 0) ribbon.hidden[column] = 1;
+  }
+  return ribbon;
+}
+
+/** Frames between labels of a ruler: 1, 2 or 5 times a power of ten, at least `room` pixels apart. */
+export function tickStep(frames, width, room = 64) {
+  const least = (frames * room) / Math.max(width, 1);
+  const power = 10 ** Math.max(0, Math.floor(Math.log10(least)));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least) ?? 10 * power;
+}
+
+// --- Session: what this page knows -----------------------------------------------------------------------------------
+
+const pair = (obj, frame) => `${obj}:${frame}`;
+
+/** What the host told, and masks by frame as run lengths. It draws nothing and asks for nothing. */
+export class Session {
+  constructor() {
+    this.token = '';
+    /** @type {{name: string, width: number, height: number, frames: number, rate: number, still: boolean} | null} */
+    this.clip = null;
+    this.model = { name: '', note: '' };
+    /** @type {SceneObject[]} */
+    this.objects = [];
+    this.prompts = [];
+    this.job = null;
+    this.canUndo = false;
+    this.canRedo = false;
+    this.forget();
+  }
+
+  forget() {
+    /** @type {Map<number, Track>} */
+    this.tracks = new Map();
+    /** @type {Map<number, {epoch: number, runs: Map<number, Uint32Array>}>} */
+    this.masks = new Map();
+    this.candidates = new Map();
+    this.locked = new Set();
+    this.asked = new Set(); // frames whose masks are on their way
+    this.seen = new Uint8Array(this.clip?.frames ?? 0);
+    this.epoch = 0;
+  }
+
+  applyState(message) {
+    const another = message.token !== this.token || JSON.stringify(message.clip) !== JSON.stringify(this.clip);
+    this.token = message.token;
+    this.clip = message.clip;
+    if (another) this.forget();
+    this.model = message.model ?? this.model;
+    this.objects = message.objects;
+    this.prompts = message.prompts;
+    this.job = message.job;
+    this.canUndo = message.can_undo;
+    this.canRedo = message.can_redo;
+    this.locked = new Set((message.locked_frames ?? []).map(([obj, frame]) => pair(obj, frame)));
+    this.tracks = new Map((message.scores ?? []).map((row) => [row.obj, this.trackFromMessage(row)]));
+  }
+
+  trackFromMessage({ first, iou, score }) {
+    const track = emptyTrack(this.clip.frames);
+    track.iou.set(floatsFromBase64(iou), first);
+    track.score.set(floatsFromBase64(score), first);
+    return track;
+  }
+
+  applyResults({ frame, masks }, buffers) {
+    const runs = new Map(masks.map((mask) => [mask.obj, runsFromMessage(mask, buffers)]));
+    for (const [obj, track] of this.tracks) {
+      if (!runs.has(obj)) track.iou[frame] = track.score[frame] = NaN;
+    }
+    for (const { obj, iou, score } of masks) {
+      const track = this.tracks.get(obj) ?? emptyTrack(this.clip.frames);
+      this.tracks.set(obj, track);
+      track.iou[frame] = iou;
+      track.score[frame] = score;
+    }
+    this.masks.set(frame, { epoch: this.epoch, runs });
+    this.asked.delete(frame);
+    if (this.job) this.seen[frame] = 0; // tracked anew
+  }
+
+  applyCandidates({ frame, obj, masks }, buffers) {
+    const read = (mask) => ({ iou: mask.iou, runs: runsFromMessage(mask, buffers) });
+    this.candidates.set(pair(obj, frame), masks.map(read));
+  }
+
+  /** Every mask may have changed: what is here stays on show until it is replaced. */
+  doubtMasks() {
+    this.epoch += 1;
+    this.asked.clear();
+    this.candidates.clear();
+    for (const frame of this.masks.keys()) if (!this.hasMasks(frame)) this.masks.delete(frame);
+  }
+
+  /** What the user painted, until the host answers. */
+  setMask(obj, frame, runs) {
+    const entry = this.masks.get(frame) ?? { epoch: this.epoch, runs: new Map() };
+    entry.runs.set(obj, runs);
+    this.masks.set(frame, entry);
+    this.candidates.delete(pair(obj, frame));
+  }
+
+  object(obj) {
+    return this.objects.find((object) => object.obj === obj) ?? null;
+  }
+
+  mask(obj, frame) {
+    return this.masks.get(frame)?.runs.get(obj) ?? null;
+  }
+
+  prompt(obj, frame) {
+    return this.prompts.find((prompt) => prompt.obj === obj && prompt.frame === frame) ?? null;
+  }
+
+  isLocked(obj, frame) {
+    return this.locked.has(pair(obj, frame));
+  }
+
+  hasMasks(frame) {
+    for (const track of this.tracks.values()) if (!Number.isNaN(track.score[frame])) return true;
+    return false;
+  }
+
+  /** Frames from `first` to `last` whose masks exist but are not here, as one range to ask for, or null. */
+  missingMasks(first, last) {
+    const isMissing = (frame) =>
+      this.hasMasks(frame) && !this.asked.has(frame) && this.masks.get(frame)?.epoch !== this.epoch;
+    const missing = [];
+    for (let frame = Math.max(first, 0); frame <= Math.min(last, this.clip.frames - 1); frame++) {
+      if (isMissing(frame)) missing.push(frame);
+    }
+    if (!missing.length) return null;
+    for (const frame of missing) this.asked.add(frame);
+    return { first: missing[0], last: missing[missing.length - 1] };
+  }
+
+  /** One click and nothing else may mean several things. */
+  isAmbiguous(obj, frame) {
+    const prompt = this.prompt(obj, frame);
+    return Boolean(prompt && prompt.points.length === 1 && prompt.points[0][2] && !prompt.box && !prompt.mask);
+  }
+
+  /** The candidate in use, 1 to 3: the chosen one, or else the most confident. */
+  chosenCandidate(obj, frame) {
+    const ious = (this.candidates.get(pair(obj, frame)) ?? []).map((candidate) => candidate.iou);
+    return this.prompt(obj, frame)?.candidate || ious.indexOf(Math.max(...ious)) + 1;
+  }
+
+  /** Prompts of a frame as they are drawn. @returns {Mark[]} */
+  marks(frame) {
+    return this.prompts.filter((prompt) => prompt.frame === frame).flatMap(({ obj, points, box }) => [
+      ...(box ? [{ obj, frame, kind: 'box', index: 0, box }] : []),
+      ...points.map(([x, y, positive], index) => ({ obj, frame, kind: 'point', index, x, y, positive })),
+    ]);
+  }
+
+  nextProblem() {
+    const settled = (obj, frame) =>
+      Boolean(this.seen[frame] || this.object(obj)?.hidden || this.isLocked(obj, frame) || this.prompt(obj, frame));
+    return nextProblem(this.tracks, settled);
+  }
+}
+
+// --- Link: messages --------------------------------------------------------------------------------------------------
+
+/** Runs `job` for the newest argument: while one runs, newer arguments replace the one that waits. */
+export function latestWins(job) {
+  let waiting = null;
+  let running = false;
+  return async (argument) => {
+    waiting = { argument };
+    if (running) return;
+    running = true;
+    while (waiting) {
+      const next = waiting.argument;
+      waiting = null;
+      await job(next);
+    }
+    running = false;
+  };
+}
+
+const ANSWERS = { hover: 'hover', masks: 'results', candidates: 'candidates', frame: 'frame' }; // of all else: state
+
+/** Numbers the questions, hands answers to those who asked, and notices when news went missing. */
+export class Link {
+  /** @param {Transport} transport @param {(message: object, buffers: DataView[], asked: string?) => void} onMessage */
+  constructor(transport, onMessage) {
+    this.transport = transport;
+    this.onMessage = onMessage;
+    this.rid = Math.floor(Math.random() * 2 ** 40); // two views of one widget hear each other's answers
+    this.rev = null;
+    this.questions = new Map();
+    this.unsubscribe = transport.onMessage((message, buffers) => this.receive(message, buffers ?? []));
+  }
+
+  /** Sends a message. @returns {Promise<object?>} its last answer or error, or null after `patience` milliseconds */
+  ask(op, fields = {}, patience = 0) {
+    const rid = this.rid++;
+    const answer = new Promise((resolve) => {
+      this.questions.set(rid, { op, resolve });
+      if (patience) setTimeout(() => this.settle(rid, null), patience);
+    });
+    this.transport.send({ v: 1, rid, op, ...fields });
+    return answer;
+  }
+
+  settle(rid, answer) {
+    this.questions.get(rid)?.resolve(answer);
+    this.questions.delete(rid);
+  }
+
+  receive(message, buffers) {
+    const question = this.questions.get(message.rid);
+    const isNext = this.rev === null || message.rev === this.rev || message.rev === this.rev + 1;
+    const missed = !question && !isNext && Number.isFinite(message.rev);
+    if (message.op === 'state' || message.rev > (this.rev ?? -1)) this.rev = message.rev;
+    this.onMessage(message, buffers, question?.op ?? null);
+    const isLast = message.op === 'error' || message.op === (ANSWERS[question?.op] ?? 'state');
+    if (question && isLast) this.settle(message.rid, { ...message, buffers });
+    if (missed && message.op !== 'state') this.sync();
+  }
+
+  /** Asks for everything, once at a time. */
+  sync() {
+    this.syncing ??= this.ask('sync').then(() => (this.syncing = null));
+  }
+
+  close() {
+    if (typeof this.unsubscribe === 'function') this.unsubscribe();
+  }
+}
+
+// --- Pictures of frames ----------------------------------------------------------------------------------------------
+
+const PICTURES_KEPT = 48;
+
+/** Frames as images: from URLs, or asked for one by one. The last few are kept. */
+class Pictures {
+  /** @param {Transport} transport @param {Link} link */
+  constructor(transport, link) {
+    this.transport = transport;
+    this.link = link;
+    this.forget();
+  }
+
+  forget() {
+    /** @type {Map<number, Promise<CanvasImageSource>>} */
+    this.loading = new Map();
+    /** @type {Map<number, CanvasImageSource>} */
+    this.ready = new Map();
+  }
+
+  /** @param {number} frame @returns {Promise<CanvasImageSource>} */
+  load(frame) {
+    if (this.ready.has(frame)) return Promise.resolve(this.ready.get(frame));
+    if (!this.loading.has(frame)) this.loading.set(frame, this.fetch(frame, this.ready));
+    return this.loading.get(frame);
+  }
+
+  async fetch(frame, shelf) {
+    try {
+      const picture = await (this.transport.frameUrl ? this.download(frame) : this.request(frame));
+      shelf.set(frame, picture);
+      if (shelf.size > PICTURES_KEPT) shelf.delete(shelf.keys().next().value);
+      return picture;
+    } finally {
+      this.loading.delete(frame);
+    }
+  }
+
+  async download(frame) {
+    const image = new Image();
+    image.src = this.transport.frameUrl(frame);
+    await image.decode();
+    return image;
+  }
+
+  async request(frame) {
+    const answer = await this.link.ask('frame', { frame }, 30_000);
+    if (!answer?.buffers?.length) throw new Error('no picture came');
+    return createImageBitmap(new Blob([answer.buffers[0]], { type: 'image/jpeg' }));
+  }
+
+  /** Loads frames ahead of their use; a failure shows when they are used. */
+  prefetch(frames) {
+    for (const frame of frames) this.load(frame).catch(() => {});
+  }
+}
+
+// --- Stage: painting -------------------------------------------------------------------------------------------------
+
+const DOT = 7; // radius of a click's dot
+const BADGE = 8; // radius of the cross that deletes a prompt
+const REACH = { dot: 11, line: 5 }; // how near the pointer must be
+const PREVIEW_OPACITY = 0.45;
+
+/** Where the cross of a prompt is, in pixels of the stage. */
+function badgeOf(mark, place) {
+  if (mark.kind === 'box') return place({ x: mark.box[2], y: mark.box[1] });
+  const { x, y } = place(mark);
+  return { x: x + DOT + 6, y: y - DOT - 6 };
+}
+
+/** Whether the pointer is on a prompt: on its dot, or on the line of its box. */
+function touches(mark, at, place) {
+  if (mark.kind === 'point') return distance(place(mark), at) <= REACH.dot;
+  const [a, b] = [place({ x: mark.box[0], y: mark.box[1] }), place({ x: mark.box[2], y: mark.box[3] })];
+  const outside = Math.max(a.x - at.x, at.x - b.x, a.y - at.y, at.y - b.y);
+  const inside = Math.min(at.x - a.x, b.x - at.x, at.y - a.y, b.y - at.y);
+  return outside <= REACH.line && inside <= REACH.line;
+}
+
+/** Whether two marks stand for the same prompt. */
+const sameMark = (a, b) =>
+  Boolean(a && b) && a.obj === b.obj && a.frame === b.frame && a.kind === b.kind && a.index === b.index;
+
+/**
+ * The picture with masks on one canvas; prompts, preview, stroke and brush on another above it, so that moving the
+ * pointer never repaints the picture.
+ */
+class Stage {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.back = h('canvas', { class: 'layer' });
+    this.front = h('canvas', { class: 'layer' });
+    this.element = h('div', { class: 'stage' }, this.back, this.front);
+    this.picture = null;
+    this.view = { scale: 1, x: 0, y: 0 };
+    this.fitted = true;
+    this.size = { width: 1, height: 1 };
+    /** @type {Tint | null} */
+    this.preview = null; // what a click would give, or the candidate under the pointer
+    this.pointer = null; // where the mouse is
+    this.band = null; // a box that is being drawn
+    this.stroke = null; // the object being painted: {obj, frame, color}
+    this.hovered = null; // marks that show their cross
+    this.selected = null;
+    this.place = (point) => toStage(this.view, this.frame, point);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.element);
+  }
+
+  get frame() {
+    return this.studio.session.clip ?? { width: 16, height: 9 };
+  }
+
+  /** New canvases for another clip. */
+  reset() {
+    this.picture = null;
+    this.overlay = new MaskLayer(this.frame);
+    this.scratch = new MaskLayer(this.frame); // preview, or thumbnails
+    this.paper = null;
+    this.fit();
+  }
+
+  resize() {
+    const ratio = window.devicePixelRatio || 1;
+    this.size = { width: this.element.clientWidth, height: this.element.clientHeight };
+    for (const canvas of [this.back, this.front]) {
+      canvas.width = Math.round(this.size.width * ratio);
+      canvas.height = Math.round(this.size.height * ratio);
+      canvas.getContext('2d').setTransform(ratio, 0, 0, ratio, 0, 0);
+    }
+    if (this.fitted) this.view = fitView(this.frame, this.size);
+    this.studio.refresh('masks', 'marks', 'panels');
+  }
+
+  fit() {
+    this.fitted = true;
+    this.view = fitView(this.frame, this.size);
+    this.studio.refresh('masks', 'marks', 'panels');
+  }
+
+  /** @param {number} factor @param {Point} at in pixels of the stage; its middle if not given */
+  zoom(factor, at = { x: this.size.width / 2, y: this.size.height / 2 }) {
+    const least = Math.min(fitView(this.frame, this.size).scale * ZOOM.least, 1);
+    this.moveTo(zoomView(this.view, factor, at, least, ZOOM.most));
+  }
+
+  pan(dx, dy) {
+    this.moveTo({ ...this.view, x: this.view.x + dx, y: this.view.y + dy });
+  }
+
+  /** Shows a part of the frame, of which some always stays in sight. */
+  moveTo(view) {
+    const keep = 48;
+    const [width, height] = [this.frame.width * view.scale, this.frame.height * view.scale];
+    this.fitted = false;
+    this.view = {
+      scale: view.scale,
+      x: clamp(view.x, keep - width, this.size.width - keep),
+      y: clamp(view.y, keep - height, this.size.height - keep),
+    };
+    this.studio.refresh('masks', 'marks', 'panels');
+  }
+
+  /** A pointer's place in pixels of the stage. */
+  at(event) {
+    const bounds = this.element.getBoundingClientRect();
+    return { x: event.clientX - bounds.left, y: event.clientY - bounds.top };
+  }
+
+  toFrame(at) {
+    return toFrame(this.view, this.frame, at);
+  }
+
+  draw(context, image) {
+    const { x, y, scale } = this.view;
+    context.drawImage(image, x, y, this.frame.width * scale, this.frame.height * scale);
+  }
+
+  /** Decodes and tints the masks of the frame on show. */
+  tint() {
+    const { session, shown, look } = this.studio;
+    const tints = session.objects
+      .filter(({ obj }) => this.studio.isVisible(obj) && this.stroke?.obj !== obj && session.mask(obj, shown))
+      .map(({ obj, color }) => ({ color, runs: session.mask(obj, shown) }));
+    this.overlay.paint(tints, this.style(look.outline ? 0 : look.opacity));
+  }
+
+  /** Edges are about two pixels wide on the screen, whatever the zoom. */
+  style(opacity) {
+    return { opacity, thickness: Math.max(1, Math.round(1.75 / this.view.scale)) };
+  }
+
+  paintBack() {
+    const context = this.back.getContext('2d');
+    context.clearRect(0, 0, this.size.width, this.size.height);
+    if (!this.picture) return;
+    context.imageSmoothingEnabled = this.view.scale < 3;
+    this.draw(context, this.picture);
+    this.draw(context, this.overlay.canvas);
+  }
+
+  /** Shows a mask that is not the object's own yet. @param {Tint | null} tint */
+  setPreview(tint) {
+    if (!tint && !this.preview) return;
+    this.preview = tint;
+    if (tint) this.scratch.paint([tint], this.style(PREVIEW_OPACITY));
+    this.studio.refresh('marks');
+  }
+
+  paintFront() {
+    const context = this.front.getContext('2d');
+    context.clearRect(0, 0, this.size.width, this.size.height);
+    if (!this.picture) return;
+    context.imageSmoothingEnabled = this.view.scale < 3;
+    if (this.preview) this.draw(context, this.scratch.canvas);
+    if (this.stroke) this.paintStroke(context);
+    for (const mark of this.studio.visibleMarks()) this.paintMark(context, mark);
+    if (this.band) this.paintBox(context, this.band, this.studio.activeColor, true);
+    this.paintBrush(context);
+  }
+
+  paintMark(context, mark) {
+    const color = this.studio.session.object(mark.obj)?.color ?? this.studio.activeColor;
+    const isActive = sameMark(mark, this.hovered) || sameMark(mark, this.selected);
+    context.globalAlpha = mark.pending ? 0.7 : 1;
+    if (mark.kind === 'box') this.paintBox(context, mark.box, color, false);
+    else this.paintPoint(context, mark, color);
+    if (isActive && !mark.pending) this.paintBadge(context, mark);
+    context.globalAlpha = 1;
+  }
+
+  paintBox(context, [x0, y0, x1, y1], color, dashed) {
+    const [a, b] = [this.place({ x: x0, y: y0 }), this.place({ x: x1, y: y1 })];
+    for (const [style, width] of [['rgb(0 0 0 / .55)', 4], [color, 2]]) {
+      context.setLineDash(dashed && width === 2 ? [6, 4] : []);
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.strokeRect(a.x, a.y, b.x - a.x, b.y - a.y);
+    }
+    context.setLineDash([]);
+  }
+
+  /** Positive: filled, with a plus. Negative: hollow, with a minus. */
+  paintPoint(context, mark, color) {
+    const { x, y } = this.place(mark);
+    disc(context, x, y, DOT + 2.5, 'rgb(0 0 0 / .45)');
+    disc(context, x, y, DOT + 1.5, mark.positive ? '#ffffff' : color);
+    disc(context, x, y, DOT - 0.5, mark.positive ? color : '#ffffff');
+    context.strokeStyle = mark.positive ? '#ffffff' : '#1b1e25';
+    context.lineWidth = 2;
+    context.beginPath();
+    context.moveTo(x - 3.5, y);
+    context.lineTo(x + 3.5, y);
+    if (mark.positive) {
+      context.moveTo(x, y - 3.5);
+      context.lineTo(x, y + 3.5);
+    }
+    context.stroke();
+  }
+
+  paintBadge(context, mark) {
+    const { x, y } = badgeOf(mark, this.place);
+    disc(context, x, y, BADGE + 1, '#ffffff');
+    disc(context, x, y, BADGE, '#1b1e25');
+    context.strokeStyle = '#ffffff';
+    context.lineWidth = 1.75;
+    context.beginPath();
+    for (const side of [-1, 1]) {
+      context.moveTo(x - 3, y - 3 * side);
+      context.lineTo(x + 3, y + 3 * side);
+    }
+    context.stroke();
+  }
+
+  paintBrush(context) {
+    if (!this.pointer || !this.studio.isPainting) return;
+    const radius = this.studio.brushRadius * this.view.scale;
+    ring(context, this.pointer, radius + 1, 'rgb(0 0 0 / .6)');
+    ring(context, this.pointer, radius, this.studio.tool === 'eraser' ? '#ffffff' : this.studio.activeColor);
+  }
+
+  /** The mark under the pointer, and whether the pointer is on its cross. */
+  markAt(at) {
+    const marks = this.studio.visibleMarks().filter((mark) => !mark.pending).reverse();
+    const isActive = (mark) => sameMark(mark, this.hovered) || sameMark(mark, this.selected);
+    const onBadge = marks.find((mark) => isActive(mark) && distance(badgeOf(mark, this.place), at) <= BADGE + 2);
+    return { mark: onBadge ?? marks.find((mark) => touches(mark, at, this.place)) ?? null, onBadge: Boolean(onBadge) };
+  }
+
+  // A stroke: the object's mask lies opaque on `paper`, where painting adds to it and erasing takes away.
+
+  beginStroke(obj, frame, color) {
+    const { session } = this.studio;
+    this.paper ??= h('canvas', { width: this.frame.width, height: this.frame.height }).getContext('2d', {
+      willReadFrequently: true,
+    });
+    const image = this.paper.createImageData(this.frame.width, this.frame.height);
+    const runs = session.mask(obj, frame);
+    if (runs) fillRuns(new Uint32Array(image.data.buffer), runs, pixelOf(color, 255));
+    this.paper.putImageData(image, 0, 0);
+    this.stroke = { obj, frame, color };
+    this.studio.refresh('masks', 'marks');
+  }
+
+  /** Paints from one place to the next, both in fractions of the frame. */
+  extendStroke(from, to, radius, erase) {
+    const { width, height } = this.frame;
+    this.paper.globalCompositeOperation = erase ? 'destination-out' : 'source-over';
+    this.paper.strokeStyle = this.stroke.color;
+    this.paper.lineWidth = radius * 2;
+    this.paper.lineCap = 'round';
+    this.paper.beginPath();
+    this.paper.moveTo(from.x * width, from.y * height);
+    this.paper.lineTo(to.x * width, to.y * height);
+    this.paper.stroke();
+    this.studio.refresh('marks');
+  }
+
+  /** @returns {Uint32Array} runs of all that is painted now */
+  endStroke() {
+    const { width, height } = this.frame;
+    const image = this.paper.getImageData(0, 0, width, height);
+    this.cancelStroke();
+    return runsFromPixels(new Uint32Array(image.data.buffer));
+  }
+
+  cancelStroke() {
+    this.stroke = null;
+    this.studio.refresh('masks', 'marks');
+  }
+
+  paintStroke(context) {
+    context.globalAlpha = Math.max(this.studio.look.opacity, 0.35);
+    this.draw(context, this.paper.canvas);
+    context.globalAlpha = 1;
+  }
+
+  /** A part of the frame with one mask, for a thumbnail. */
+  paintThumbnail(canvas, tint, part) {
+    const context = canvas.getContext('2d');
+    const place = [part.x, part.y, part.width, part.height, 0, 0, canvas.width, canvas.height];
+    const grain = this.picture.videoWidth || this.picture.naturalWidth || this.picture.width;
+    const scale = grain / this.frame.width; // a host may send smaller pictures than the clip
+    context.drawImage(this.picture, ...place.slice(0, 4).map((value) => value * scale), ...place.slice(4));
+    this.scratch.paint([tint], { opacity: 0.6, thickness: Math.max(1, Math.round((1.5 * part.width) / canvas.width)) });
+    context.drawImage(this.scratch.canvas, ...place);
+    if (this.preview) this.scratch.paint([this.preview], this.style(PREVIEW_OPACITY));
+  }
+}
+
+function disc(context, x, y, radius, color) {
+  context.fillStyle = color;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fill();
+}
+
+function ring(context, { x, y }, radius, color) {
+  context.strokeStyle = color;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  context.arc(x, y, Math.max(radius, 1), 0, 2 * Math.PI);
+  context.stroke();
+}
+
+// --- Tools: gestures of the pointer ----------------------------------------------------------------------------------
+
+const DRAG = 6; // CSS pixels from which on a press draws a box
+
+/** Moves the view along. @returns {Gesture} */
+function panGesture(stage, start) {
+  let last = start;
+  return {
+    move(at) {
+      stage.pan(at.x - last.x, at.y - last.y);
+      last = at;
+    },
+    end() {},
+    cancel() {},
+  };
+}
+
+/** A click, or a box if the pointer goes far. @returns {Gesture} */
+function pressGesture(studio, start, { button, shiftKey }) {
+  const { stage, shown } = studio;
+  const from = stage.toFrame(start);
+  const isNegative = button === 2 || shiftKey || !studio.positive;
+  const box = (at) => corners(from, stage.toFrame(at));
+  return {
+    move(at) {
+      if (button !== 0 || (!stage.band && distance(start, at) < DRAG)) return;
+      stage.band = box(at);
+      studio.refresh('marks');
+    },
+    end(at) {
+      const [x0, y0, x1, y1] = box(at);
+      if (!stage.band) {
+        if (within(from)) studio.click(shown, from, !isNegative);
+      } else if (x1 > x0 && y1 > y0) {
+        studio.drawBox(shown, [x0, y0, x1, y1]);
+      }
+      this.cancel();
+    },
+    cancel() {
+      stage.band = null;
+      studio.refresh('marks');
+    },
+  };
+}
+
+/** Paints or erases; all of it is sent at the end. @returns {Gesture} */
+function strokeGesture(studio, start, { button, shiftKey }) {
+  const { stage } = studio;
+  const erase = studio.tool === 'eraser' || button === 2 || shiftKey;
+  let last = stage.toFrame(start);
+  const extend = (at) => {
+    const next = stage.toFrame(at);
+    stage.extendStroke(last, next, studio.brushRadius, erase);
+    last = next;
+  };
+  stage.beginStroke(studio.target, studio.shown, studio.activeColor);
+  extend(start);
+  return {
+    move(at, event) {
+      const steps = event.getCoalescedEvents?.() ?? [];
+      for (const step of steps.length ? steps : [event]) extend(stage.at(step));
+    },
+    end() {
+      const { obj, frame } = stage.stroke;
+      studio.paintMask(obj, frame, stage.endStroke());
+    },
+    cancel() {
+      stage.cancelStroke();
+    },
+  };
+}
+
+/** Two fingers: zoom and pan. @returns {Gesture} */
+function pinchGesture(stage, fingers) {
+  const read = () => {
+    const [a, b] = [...fingers.values()];
+    return { middle: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }, apart: Math.max(distance(a, b), 1) };
+  };
+  let last = read();
+  return {
+    move() {
+      if (fingers.size < 2) return;
+      const next = read();
+      stage.pan(next.middle.x - last.middle.x, next.middle.y - last.middle.y);
+      stage.zoom(next.apart / last.apart, next.middle);
+      last = next;
+    },
+    end() {},
+    cancel() {},
+  };
+}
+
+/** Turns pointer events on the stage into gestures. */
+class Tools {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.stage = studio.stage;
+    /** @type {Gesture | null} */
+    this.gesture = null;
+    this.fingers = new Map();
+    this.handPressed = false; // space is down
+    this.handUsed = false;
+    this.hover = latestWins((question) => this.askHover(question));
+    this.listen(this.stage.element);
+  }
+
+  listen(element) {
+    const on = (name, handle, options) => element.addEventListener(name, (event) => handle.call(this, event), options);
+    on('pointerdown', this.down);
+    on('pointermove', this.move);
+    on('pointerup', this.up);
+    on('pointercancel', this.cancel);
+    on('pointerleave', this.leave);
+    on('wheel', this.wheel, { passive: false });
+    on('contextmenu', (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+
+  down(event) {
+    if (!this.studio.session.clip || event.target.closest('.message')) return;
+    const at = this.stage.at(event);
+    this.stage.element.setPointerCapture(event.pointerId);
+    if (event.pointerType === 'touch') this.fingers.set(event.pointerId, at);
+    this.stage.setPreview(null);
+    if (this.fingers.size === 2) {
+      this.gesture?.cancel();
+      this.gesture = pinchGesture(this.stage, this.fingers);
+    } else if (!this.gesture) {
+      this.gesture = this.begin(at, event);
+    }
+  }
+
+  /** @returns {Gesture | null} */
+  begin(at, event) {
+    if (event.button === 1 || this.handPressed) {
+      this.handUsed = true;
+      event.preventDefault();
+      return panGesture(this.stage, at);
+    }
+    if (event.button > 2 || !this.studio.mayChange()) return null;
+    this.studio.player.pause();
+    if (this.studio.isPainting) return strokeGesture(this.studio, at, event);
+    const { mark, onBadge } = this.stage.markAt(at);
+    this.studio.selectMark(mark);
+    if (onBadge) this.studio.removeMark(mark);
+    return mark ? null : pressGesture(this.studio, at, event);
+  }
+
+  move(event) {
+    const at = this.stage.at(event);
+    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, at);
+    if (event.pointerType !== 'touch') this.stage.pointer = at;
+    if (this.gesture) this.gesture.move(at, event);
+    else if (event.pointerType !== 'touch') this.point(at, event);
+    if (this.studio.isPainting) this.studio.refresh('marks');
+  }
+
+  up(event) {
+    this.fingers.delete(event.pointerId);
+    const { gesture } = this;
+    this.gesture = null;
+    gesture?.end(this.stage.at(event), event);
+  }
+
+  cancel(event) {
+    if (event) this.fingers.delete(event.pointerId);
+    this.gesture?.cancel();
+    this.gesture = null;
+  }
+
+  leave() {
+    this.stage.pointer = null;
+    this.stage.hovered = null;
+    this.stage.setPreview(null);
+    this.studio.refresh('marks');
+  }
+
+  /** The wheel zooms once the canvas is in use; before, it scrolls the page past it. */
+  wheel(event) {
+    if (!this.studio.hasFocus && !event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
+    this.stage.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)), this.stage.at(event));
+  }
+
+  /** The mouse moves without a button: show a prompt's cross, or what a click would give. */
+  point(at, event) {
+    const mark = this.studio.isPainting ? null : this.stage.markAt(at).mark;
+    if (!sameMark(mark, this.stage.hovered)) this.studio.refresh('marks');
+    this.stage.hovered = mark;
+    this.stage.element.classList.toggle('on-mark', Boolean(mark));
+    const place = this.stage.toFrame(at);
+    if (mark || !within(place) || !this.studio.mayPreview()) return this.stage.setPreview(null);
+    return this.hover({ ...place, positive: this.studio.positive && !event.shiftKey });
+  }
+
+  async askHover({ x, y, positive }) {
+    const { studio, stage } = this;
+    const [obj, frame] = [studio.selected, studio.shown];
+    const answer = await studio.link.ask('hover', { frame, obj, x, y, positive }, 3000);
+    const isStill = stage.pointer && !this.gesture && !stage.hovered && studio.mayPreview();
+    if (answer?.op !== 'hover' || !isStill || frame !== studio.shown || obj !== studio.selected) return;
+    stage.setPreview({ runs: runsFromMessage(answer, answer.buffers), color: studio.activeColor });
+  }
+
+  /** Space: held it is a hand, tapped it plays. */
+  holdHand(isDown) {
+    if (isDown) {
+      if (!this.handPressed) this.handUsed = false;
+    } else if (this.handPressed && !this.handUsed) {
+      this.studio.player.toggle();
+    }
+    this.handPressed = isDown;
+    this.stage.element.classList.toggle('hand', isDown);
+  }
+}
+
+// --- Player ----------------------------------------------------------------------------------------------------------
+
+const AHEAD = { pictures: 8, masks: 96 }; // frames to fetch before they are shown
+
+/** Plays the clip with its masks at its own rate: a hidden video if there is one, else frame by frame. */
+class Player {
+  /** @param {Studio} studio @param {Transport} transport */
+  constructor(studio, transport) {
+    this.studio = studio;
+    this.transport = transport;
+    this.isPlaying = false;
+    this.handle = 0;
+    this.video = null;
+  }
+
+  /** Gets ready for another clip. */
+  open() {
+    this.close();
+    const { videoUrl } = this.transport;
+    if (!videoUrl || !('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
+    this.video = h('video', {
+      class: 'offscreen', src: videoUrl, preload: 'auto', playsinline: true, muted: true, 'aria-hidden': 'true',
+      onended: () => this.pause(), onerror: () => this.dropVideo(),
+    });
+    this.video.muted = true; // the attribute alone is the default for a reload
+    this.studio.element.append(this.video);
+  }
+
+  /** The browser cannot play it: go on with frames. */
+  dropVideo() {
+    const resume = this.isPlaying;
+    this.close();
+    if (resume) this.play();
+  }
+
+  close() {
+    this.pause();
+    this.video?.removeAttribute('src');
+    this.video?.remove();
+    this.video = null;
+  }
+
+  toggle() {
+    if (this.isPlaying) this.pause();
+    else this.play();
+  }
+
+  play() {
+    const { session, range } = this.studio;
+    if (!session.clip || session.clip.still || this.isPlaying) return;
+    this.last = range.last ?? session.clip.frames - 1;
+    const first = range.first ?? 0;
+    const at = this.studio.wanted;
+    this.start = at < first || at >= this.last ? first : at;
+    this.isPlaying = true;
+    this.studio.stage.setPreview(null);
+    if (this.video) this.playVideo();
+    else this.playFrames();
+    this.studio.refresh('panels');
+  }
+
+  async playVideo() {
+    const { rate } = this.studio.session.clip;
+    const follow = (now, { mediaTime }) => {
+      if (!this.isPlaying) return;
+      const frame = Math.round(mediaTime * rate);
+      if (frame > this.last) return this.pause();
+      this.studio.present(frame, this.video);
+      this.handle = this.video.requestVideoFrameCallback(follow);
+    };
+    this.video.currentTime = (this.start + 0.01) / rate;
+    this.handle = this.video.requestVideoFrameCallback(follow);
+    await this.video.play().catch((error) => {
+      if (error.name !== 'AbortError') this.dropVideo(); // a pause in between is no failure
+    });
+  }
+
+  playFrames() {
+    const { pictures, session } = this.studio;
+    let began = null;
+    const tick = (now) => {
+      if (!this.isPlaying) return;
+      began ??= now;
+      const frame = this.start + Math.floor(((now - began) * session.clip.rate) / 1000);
+      if (frame > this.last) return this.pause();
+      if (frame !== this.studio.shown && pictures.ready.has(frame)) this.studio.present(frame, pictures.ready.get(frame));
+      const next = Array.from({ length: AHEAD.pictures }, (_, i) => frame + 1 + i);
+      pictures.prefetch(next.filter((index) => index <= this.last));
+      this.handle = requestAnimationFrame(tick);
+    };
+    this.handle = requestAnimationFrame(tick);
+  }
+
+  pause() {
+    if (!this.isPlaying) return;
+    this.isPlaying = false;
+    if (this.video) {
+      this.video.pause();
+      this.video.cancelVideoFrameCallback?.(this.handle);
+    }
+    cancelAnimationFrame(this.handle);
+    this.studio.goTo(Math.min(this.studio.shown, this.last)); // the exact picture instead of the video's
+  }
+}
+
+// --- Timeline --------------------------------------------------------------------------------------------------------
+
+const LANE = 22; // CSS pixels; mask_canvas.css gives the names of the lanes the same height
+const RIBBON = { height: 14, least: 3 };
+const RULER = 20;
+const HANDLE = 6; // how near the pointer must be to an end of the range
+
+/** A ruler, a lane for each object with its score ribbon and prompts, and the playhead. Drawn from typed arrays. */
+class Timeline {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.ruler = h('canvas', { class: 'ruler', height: RULER });
+    this.lanes = h('canvas', { class: 'ribbons' });
+    this.labels = h('div', { class: 'labels', 'aria-hidden': 'true' });
+    this.scroller = h('div', { class: 'lanes' }, this.labels, this.lanes);
+    this.before = h('div', { class: 'outside' });
+    this.after = h('div', { class: 'outside' });
+    this.playhead = h('div', { class: 'playhead' });
+    this.tip = h('div', { class: 'tip', role: 'tooltip', hidden: true });
+    this.element = h('div', {
+      class: 'timeline', role: 'slider', tabindex: 0, 'aria-label': 'Timeline', 'aria-valuemin': 0,
+    },
+    h('div', { class: 'ruler-row' }, h('span', { class: 'corner' }, 'Frame'), this.ruler), this.scroller,
+    h('div', { class: 'over' }, this.before, this.after, this.playhead), this.tip);
+    this.drag = null; // 'first', 'last' or 'frame'
+    this.listen();
+    this.observer = new ResizeObserver(() => studio.refresh('ribbon'));
+    this.observer.observe(this.element);
+  }
+
+  listen() {
+    this.element.addEventListener('pointerdown', (event) => this.down(event));
+    this.element.addEventListener('pointermove', (event) => this.move(event));
+    this.element.addEventListener('pointerup', () => (this.drag = null));
+    this.element.addEventListener('pointercancel', () => (this.drag = null));
+    this.element.addEventListener('pointerleave', () => (this.tip.hidden = true));
+  }
+
+  get frames() {
+    return this.studio.session.clip.frames;
+  }
+
+  get width() {
+    return this.ruler.clientWidth;
+  }
+
+  /** The frame under a pointer. */
+  frameAt(event) {
+    const bounds = this.ruler.getBoundingClientRect();
+    return clamp(Math.floor(((event.clientX - bounds.left) / bounds.width) * this.frames), 0, this.frames - 1);
+  }
+
+  objectAt(event) {
+    const lane = Math.floor((event.clientY - this.lanes.getBoundingClientRect().top) / LANE);
+    return event.clientY < this.scroller.getBoundingClientRect().top ? null : this.studio.session.objects[lane] ?? null;
+  }
+
+  down(event) {
+    if (event.button !== 0) return;
+    const object = this.objectAt(event);
+    if (object) this.studio.select(object.obj);
+    if (event.clientX < this.ruler.getBoundingClientRect().left) return;
+    this.element.setPointerCapture(event.pointerId);
+    this.drag = (!object && this.handleAt(event)) || 'frame';
+    this.move(event);
+  }
+
+  /** The end of the range near the pointer. @returns {'first' | 'last' | null} */
+  handleAt(event) {
+    const { first, last } = this.studio.range;
+    const x = event.clientX - this.ruler.getBoundingClientRect().left;
+    const isNear = (edge) => Math.abs((edge / this.frames) * this.width - x) <= HANDLE;
+    if (first !== null && isNear(first)) return 'first';
+    return last !== null && isNear(last + 1) ? 'last' : null;
+  }
+
+  move(event) {
+    const frame = this.frameAt(event);
+    if (this.drag === 'frame') this.studio.seek(frame);
+    else if (this.drag) this.studio.setRange({ [this.drag]: frame });
+    this.explain(event, frame);
+  }
+
+  explain(event, frame) {
+    const object = this.objectAt(event);
+    const track = object && this.studio.session.tracks.get(object.obj);
+    const words = [`Frame ${frame}`, timecode(frame, this.studio.session.clip.rate)];
+    if (object) words.push(object.name, scoreInWords(track, frame));
+    this.tip.textContent = words.join(' · ');
+    this.tip.hidden = false;
+    const bounds = this.element.getBoundingClientRect();
+    const x = clamp(event.clientX - bounds.left, this.tip.offsetWidth / 2, bounds.width - this.tip.offsetWidth / 2);
+    this.tip.style.left = `${x}px`;
+  }
+
+  /** Draws ruler and lanes. */
+  paint() {
+    const { objects, tracks } = this.studio.session;
+    const ink = getComputedStyle(this.element).color;
+    this.paintRuler(ink);
+    this.updateLabels(objects);
+    const context = sized(this.lanes, this.width, Math.max(objects.length, 1) * LANE);
+    const hatch = hatching(context, ink);
+    objects.forEach((object, lane) => {
+      context.globalAlpha = object.hidden ? 0.4 : 1;
+      const y = lane * LANE;
+      context.fillStyle = ink;
+      context.globalAlpha *= 0.06;
+      context.fillRect(0, y + 3, this.width, LANE - 6);
+      context.globalAlpha = object.hidden ? 0.4 : 1;
+      const track = tracks.get(object.obj);
+      if (track) this.paintRibbon(context, y + (LANE - RIBBON.height) / 2, track, hatch);
+      this.paintLocks(context, y, object.obj, ink);
+      this.paintPrompts(context, y + LANE / 2, object);
+    });
+  }
+
+  paintRuler(ink) {
+    const context = sized(this.ruler, this.width, RULER);
+    const step = tickStep(this.frames, this.width);
+    context.fillStyle = ink;
+    context.font = '10px system-ui, sans-serif';
+    for (let frame = 0; frame < this.frames; frame += step) {
+      const x = Math.round(this.centre(frame));
+      context.globalAlpha = 0.25;
+      context.fillRect(x, RULER - 5, 1, 5);
+      context.globalAlpha = 0.65;
+      context.textAlign = x < 12 ? 'left' : 'center';
+      if (x < this.width - 16) context.fillText(String(frame), x < 12 ? Math.max(x - 3, 0) : x, RULER - 8);
+    }
+  }
+
+  centre(frame) {
+    return ((frame + 0.5) / this.frames) * this.width;
+  }
+
+  updateLabels(objects) {
+    const rows = [...this.labels.children];
+    objects.forEach(({ obj, name, color }, lane) => {
+      const row = rows[lane] ?? this.labels.appendChild(h('div', { class: 'label' }));
+      row.textContent = name;
+      row.style.setProperty('--color', color);
+      row.classList.toggle('current', obj === this.studio.selected);
+    });
+    for (const row of rows.slice(objects.length)) row.remove();
+  }
+
+  /** Height and colour say the predicted IoU; hatched where the object is not visible. */
+  paintRibbon(context, y, track, hatch) {
+    const columns = Math.min(this.frames, Math.max(Math.floor(this.width), 1));
+    const ribbon = ribbonColumns(track, columns);
+    for (let column = 0; column < columns; column++) {
+      if (Number.isNaN(ribbon.iou[column])) continue;
+      const x = Math.round((column / columns) * this.width);
+      const width = Math.round(((column + 1) / columns) * this.width) - x;
+      const height = Math.max(RIBBON.least, RIBBON.height * clamp(ribbon.iou[column], 0, 1));
+      context.fillStyle = ribbon.hidden[column] ? hatch : iouColor(ribbon.iou[column]);
+      if (ribbon.hidden[column]) context.fillRect(x, y, width, RIBBON.height);
+      else context.fillRect(x, y + RIBBON.height - height, width, height);
+    }
+  }
+
+  paintLocks(context, y, obj, ink) {
+    context.fillStyle = ink;
+    for (let frame = 0; frame < this.frames && this.studio.session.locked.size; frame++) {
+      if (!this.studio.session.isLocked(obj, frame)) continue;
+      context.fillRect(Math.floor(this.centre(frame)) - 2, y + LANE - 4, 5, 3);
+    }
+  }
+
+  /** A dot for clicks, a square for a box, a diamond for a painted mask. */
+  paintPrompts(context, y, { obj, color }) {
+    for (const prompt of this.studio.session.prompts) {
+      if (prompt.obj !== obj) continue;
+      context.save();
+      context.translate(this.centre(prompt.frame), y);
+      if (prompt.mask) context.rotate(Math.PI / 4);
+      context.beginPath();
+      if (prompt.mask || prompt.box) context.rect(-4, -4, 8, 8);
+      else context.arc(0, 0, 4.5, 0, 2 * Math.PI);
+      context.fillStyle = color;
+      context.strokeStyle = '#ffffff';
+      context.lineWidth = 1.5;
+      context.fill();
+      context.stroke();
+      context.restore();
+    }
+  }
+
+  /** Puts playhead and range in their places. */
+  update() {
+    const { session, wanted, range } = this.studio;
+    const percent = (frame) => `${(100 * frame) / this.frames}%`;
+    this.playhead.style.left = percent(wanted + 0.5);
+    this.before.style.cssText = `left: 0; width: ${percent(range.first ?? 0)}`;
+    this.after.style.cssText = `right: 0; width: ${percent(this.frames - 1 - (range.last ?? this.frames - 1))}`;
+    this.before.classList.toggle('edge-right', range.first !== null);
+    this.after.classList.toggle('edge-left', range.last !== null);
+    this.element.setAttribute('aria-valuemax', this.frames - 1);
+    this.element.setAttribute('aria-valuenow', wanted);
+    this.element.setAttribute('aria-valuetext', `Frame ${wanted} of ${session.clip.frames}`);
+  }
+}
+
+/** A canvas made sharp for the screen, and empty. */
+function sized(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext('2d');
+  context.scale(ratio, ratio);
+  return context;
+}
+
+/** Faint diagonal lines. */
+function hatching(context, ink) {
+  const tile = h('canvas', { width: 6, height: 6 });
+  const pen = tile.getContext('2d');
+  pen.strokeStyle = ink;
+  pen.globalAlpha = 0.4;
+  pen.beginPath();
+  for (const shift of [-6, 0, 6]) {
+    pen.moveTo(shift, 6);
+    pen.lineTo(shift + 6, 0);
+  }
+  pen.stroke();
+  return context.createPattern(tile, 'repeat');
+}
+
+/** @param {Track | undefined} track */
+function scoreInWords(track, frame) {
+  const score = track?.score[frame] ?? NaN;
+  if (Number.isNaN(score)) return 'no mask yet';
+  const logit = `${score > 0 ? '+' : '−'}${Math.abs(score).toFixed(1)}`;
+  return `predicted IoU ${track.iou[frame].toFixed(2)} · ${score > 0 ? 'visible' : 'not visible'} (${logit})`;
+}
+
+// --- Elements --------------------------------------------------------------------------------------------------------
+
+const ICONS = {
+  click: 'M4.5 3.5 10 17l1.9-5.6L17.5 9.5z',
+  brush: 'M17 3 9.5 10.5M9.5 10.5c-2.6-.4-4.3 1.1-4.3 3.3 0 1.4-.9 2.4-2.2 2.7 3.6 1.2 8.3.3 8.5-3.7zM9.5 10.5l2 2.3L17 3',
+  eraser: 'm3.5 12 8-8.5 5 5-7.5 8H7.5zM7 8.3l5.2 5M6 16.5h11',
+  plus: 'M10 4.5v11M4.5 10h11',
+  minus: 'M4.5 10h11',
+  undo: 'M7.5 4 4 7.5 7.5 11M4 7.5h8a4.25 4.25 0 0 1 0 8.5H8',
+  redo: 'M12.5 4 16 7.5 12.5 11M16 7.5H8A4.25 4.25 0 0 0 8 16h4',
+  fit: 'M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4',
+  opacity: 'M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM10 3v14M10 6h5.5M10 9h6.8M10 12h6.6M10 15h4.5',
+  outline: 'M10.5 3.5c3.5 0 6 2.3 6 5.2 0 4.5-3 7.8-7 7.8-3.5 0-6-2.2-6-5.4 0-4.2 3-7.6 7-7.6z',
+  solo: 'M10 6.8a3.2 3.2 0 1 0 0 6.4 3.2 3.2 0 0 0 0-6.4zM10 2v2.5M10 15.5V18M2 10h2.5M15.5 10H18',
+  eye: 'M2 10s3-5.5 8-5.5S18 10 18 10s-3 5.5-8 5.5S2 10 2 10zM10 7.7a2.3 2.3 0 1 0 0 4.6 2.3 2.3 0 0 0 0-4.6z',
+  eyeOff: 'M4 7c-1.3 1.4-2 3-2 3s3 5.5 8 5.5c1.2 0 2.3-.3 3.2-.8M8 4.7c.6-.1 1.3-.2 2-.2 5 0 8 5.5 8 5.5s-.7 1.3-2 2.7M4 3.5 16 16.5',
+  lock: 'M5 9h10v7.5H5zM7 9V6.5a3 3 0 0 1 6 0V9',
+  unlock: 'M5 9h10v7.5H5zM7 9V6.5a3 3 0 0 1 5.8-1',
+  trash: 'M4 5.5h12M8 5.5v-2h4v2M5.5 5.5l.8 11h7.4l.8-11M8.5 8.5v5M11.5 8.5v5',
+  close: 'm5.5 5.5 9 9M14.5 5.5l-9 9',
+  first: 'M14.5 4.5 9 10l5.5 5.5M5.5 4.5v11',
+  previous: 'M12.5 4.5 7 10l5.5 5.5',
+  next: 'M7.5 4.5 13 10l-5.5 5.5',
+  last: 'M5.5 4.5 11 10l-5.5 5.5M14.5 4.5v11',
+  play: 'M6 3.8 16 10 6 16.2z',
+  pause: 'M6 4.5h2.5v11H6zM11.5 4.5H14v11h-2.5z',
+  rangeIn: 'M9 4H5v12h4M9 10h7M13 7l3 3-3 3',
+  rangeOut: 'M11 4h4v12h-4M11 10H4M7 7l-3 3 3 3',
+  backward: 'M17 10H4M8.5 5.5 4 10l4.5 4.5',
+  both: 'M3 10h14M6.5 6.5 3 10l3.5 3.5M13.5 6.5 17 10l-3.5 3.5',
+  forward: 'M3 10h13M11.5 5.5 16 10l-4.5 4.5',
+  problem: 'M5 17.5V3.5h9.5L12.5 7l2 3.5H5',
+  stop: 'M5.5 5.5h9v9h-9z',
+};
+
+/** An element. Functions among the attributes listen; strings among the children are text, never markup. */
+function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, '');
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/** @param {keyof ICONS} name */
+function icon(name) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  svg.setAttribute('viewBox', '0 0 20 20');
+  svg.setAttribute('aria-hidden', 'true');
+  path.setAttribute('d', ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button with an icon, words or both; `label` is its name, and with the key its tooltip. */
+function button({ icon: name, text, label, key, kind = '', press }) {
+  const attributes = { type: 'button', class: `button ${kind}`, 'aria-label': label, onclick: press };
+  const title = key ? `${label} (${key})` : label;
+  return h('button', { ...attributes, title }, name ? icon(name) : null, text ? h('span', {}, text) : null);
+}
+
+/** Shows an icon in the place of another. */
+function setIcon(element, name) {
+  const path = element.querySelector('path');
+  if (path.getAttribute('d') !== ICONS[name]) path.setAttribute('d', ICONS[name]);
+}
+
+function setPressed(element, isPressed) {
+  element.setAttribute('aria-pressed', String(Boolean(isPressed)));
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setLabel(element, label) {
+  element.setAttribute('aria-label', label);
+  element.title = label;
+}
+
+const group = (label, ...children) => h('div', { class: 'group', role: 'group', 'aria-label': label }, ...children);
+
+// --- Panels ----------------------------------------------------------------------------------------------------------
+
+/** Tools, view and history, above the stage. */
+class Toolbar {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    const press = (action) => () => action(studio);
+    this.tools = new Map([
+      ['click', button({ icon: 'click', label: 'Click, or drag a box', key: 'C', press: press((s) => s.setTool('click')) })],
+      ['brush', button({ icon: 'brush', label: 'Brush', key: 'B', press: press((s) => s.setTool('brush')) })],
+      ['eraser', button({ icon: 'eraser', label: 'Eraser', key: 'E', press: press((s) => s.setTool('eraser')) })],
+    ]);
+    this.add = button({ icon: 'plus', label: 'Clicks add to the object', key: 'X', press: press((s) => s.setPositive(true)) });
+    this.take = button({ icon: 'minus', label: 'Clicks take away from it', key: 'X', press: press((s) => s.setPositive(false)) });
+    this.polarity = group('What a click means', this.add, this.take);
+    this.polarity.classList.add('segmented');
+    this.size = h('input', {
+      type: 'range', min: 1, max: 100, 'aria-label': 'Size of the brush', title: 'Size of the brush ([ and ])',
+      oninput: (event) => studio.setBrushSize(Number(event.target.value)),
+    });
+    this.sizeText = h('output', { class: 'number' });
+    this.brush = group('Brush', this.size, this.sizeText);
+    this.undo = button({ icon: 'undo', label: 'Undo', key: 'Ctrl+Z', press: press((s) => s.undo()) });
+    this.redo = button({ icon: 'redo', label: 'Redo', key: 'Ctrl+Shift+Z', press: press((s) => s.redo()) });
+    this.percent = h('output', { class: 'number zoom', 'aria-label': 'Zoom' });
+    this.opacity = h('input', {
+      type: 'range', min: 0, max: 100, 'aria-label': 'Opacity of the masks', title: 'Opacity of the masks',
+      oninput: (event) => studio.setLook({ opacity: Number(event.target.value) / 100 }),
+    });
+    this.outline = button({ icon: 'outline', label: 'Outlines only', key: 'M', press: press((s) => s.toggleLook('outline')) });
+    this.solo = button({ icon: 'solo', label: 'Selected object only', key: 'S', press: press((s) => s.toggleLook('solo')) });
+    this.element = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools and view' },
+      group('Tools', ...this.tools.values()), group('History', this.undo, this.redo), this.polarity, this.brush,
+      h('div', { class: 'spacer' }),
+      group('Masks', h('span', { class: 'slider-icon' }, icon('opacity')), this.opacity, this.outline, this.solo),
+      group('Zoom',
+        button({ icon: 'minus', label: 'Zoom out', key: '−', press: press((s) => s.stage.zoom(1 / 1.25)) }), this.percent,
+        button({ icon: 'plus', label: 'Zoom in', key: '+', press: press((s) => s.stage.zoom(1.25)) }),
+        button({ icon: 'fit', label: 'Fit', key: '0', press: press((s) => s.stage.fit()) })),
+      button({ text: '?', label: 'Keys and mouse', key: '?', kind: 'help', press: press((s) => s.help.open()) }));
+  }
+
+  update() {
+    const { session, tool, positive, look, stage, isPainting, brushRadius } = this.studio;
+    for (const [name, element] of this.tools) setPressed(element, name === tool);
+    setPressed(this.add, positive);
+    setPressed(this.take, !positive);
+    this.polarity.hidden = isPainting;
+    this.brush.hidden = !isPainting;
+    this.size.max = Math.round((session.clip?.width ?? 600) / 6);
+    this.size.value = brushRadius;
+    setText(this.sizeText, `${Math.round(brushRadius * 2)} px`);
+    this.undo.disabled = !session.canUndo;
+    this.redo.disabled = !session.canRedo;
+    this.opacity.value = Math.round(look.opacity * 100);
+    this.opacity.disabled = look.outline;
+    setPressed(this.outline, look.outline);
+    setPressed(this.solo, look.solo);
+    setText(this.percent, `${Math.round(stage.view.scale * 100)}%`);
+  }
+}
+
+/** The objects, one row for each. */
+class ObjectList {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.rows = new Map();
+    this.list = h('ul', { class: 'objects', 'aria-label': 'Objects' });
+    this.empty = h('p', { class: 'quiet' }, 'None yet. Click the thing you want in the picture.');
+    this.add = button({ icon: 'plus', text: 'New', label: 'New object', key: 'N', press: () => studio.addObject() });
+    this.element = h('section', { class: 'panel grow', 'aria-label': 'Objects' },
+      h('header', {}, h('h2', {}, 'Objects'), this.add), this.empty, this.list);
+  }
+
+  update() {
+    const { session } = this.studio;
+    this.empty.hidden = session.objects.length > 0;
+    for (const [obj, row] of this.rows) {
+      if (session.object(obj)) continue;
+      row.element.remove();
+      this.rows.delete(obj);
+    }
+    session.objects.forEach((object, place) => {
+      const row = this.rows.get(object.obj) ?? new ObjectRow(this.studio, object.obj);
+      this.rows.set(object.obj, row);
+      row.update(object);
+      if (this.list.children[place] !== row.element) this.list.insertBefore(row.element, this.list.children[place]);
+    });
+  }
+
+  rename(obj) {
+    this.rows.get(obj)?.rename();
+  }
+
+  reveal(obj) {
+    this.rows.get(obj)?.element.scrollIntoView({ block: 'nearest' });
+  }
+}
+
+class ObjectRow {
+  /** @param {Studio} studio @param {number} obj */
+  constructor(studio, obj) {
+    this.studio = studio;
+    this.obj = obj;
+    const edit = (fields) => studio.editObject(obj, fields);
+    const current = () => studio.session.object(obj);
+    this.color = h('input', {
+      type: 'color', onchange: (event) => edit({ color: event.target.value }),
+      oninput: (event) => this.swatch.style.setProperty('--color', event.target.value),
+    });
+    this.swatch = h('label', { class: 'swatch', title: 'Colour' }, this.color);
+    this.name = h('button', {
+      type: 'button', class: 'name', title: 'Select; double-click to rename (F2)',
+      onclick: () => studio.select(obj), ondblclick: () => this.rename(),
+    });
+    this.score = h('span', { class: 'score number' });
+    this.hide = button({ icon: 'eye', label: 'Hide', kind: 'small', press: () => edit({ hidden: !current().hidden }) });
+    this.lock = button({ icon: 'unlock', label: 'Lock', kind: 'small', press: () => edit({ locked: !current().locked }) });
+    this.remove = button({ icon: 'trash', label: 'Remove', kind: 'small', press: () => studio.removeObject(obj) });
+    this.element = h('li', { class: 'object', onclick: (event) => event.target === this.element && studio.select(obj) },
+      this.swatch, this.name, this.score, this.hide, this.lock, this.remove);
+  }
+
+  /** @param {SceneObject} object */
+  update({ name, color, hidden, locked }) {
+    const { session, selected, shown } = this.studio;
+    setText(this.name, name);
+    setText(this.score, briefScore(session.tracks.get(this.obj), shown));
+    this.swatch.style.setProperty('--color', color);
+    this.color.value = color;
+    this.color.setAttribute('aria-label', `Colour of ${name}`);
+    this.element.classList.toggle('hidden-object', hidden);
+    this.element.classList.toggle('current', this.obj === selected);
+    setPressed(this.name, this.obj === selected);
+    setIcon(this.hide, hidden ? 'eyeOff' : 'eye');
+    setIcon(this.lock, locked ? 'lock' : 'unlock');
+    setLabel(this.hide, `${hidden ? 'Show' : 'Hide'} ${name}`);
+    setLabel(this.lock, `${locked ? 'Unlock' : 'Lock'} ${name}`);
+    setLabel(this.remove, `Remove ${name}`);
+    this.hide.classList.toggle('on', hidden);
+    this.lock.classList.toggle('on', locked);
+  }
+
+  rename() {
+    const object = this.studio.session.object(this.obj);
+    const input = h('input', { type: 'text', class: 'name', maxlength: 80, 'aria-label': 'Name of the object' });
+    let isOpen = true;
+    const finish = (keep) => {
+      if (!isOpen) return;
+      isOpen = false;
+      const name = input.value.trim();
+      input.replaceWith(this.name);
+      this.studio.focus();
+      if (keep && name && name !== object.name) this.studio.editObject(this.obj, { name });
+    };
+    input.value = object.name;
+    input.addEventListener('blur', () => finish(true));
+    input.addEventListener('keydown', ({ key }) => ['Enter', 'Escape'].includes(key) && finish(key === 'Enter'));
+    this.name.replaceWith(input);
+    input.select();
+    input.focus();
+  }
+}
+
+/** A row's score: the predicted IoU, or that the object is not visible. */
+function briefScore(track, frame) {
+  const score = track?.score[frame] ?? NaN;
+  if (Number.isNaN(score)) return '';
+  return score > 0 ? track.iou[frame].toFixed(2) : 'not visible';
+}
+
+/** The selected object on the frame on show: its score, its prompts, its lock. */
+class Inspector {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.title = h('h2', {});
+    this.score = h('p', { class: 'score-line' });
+    this.chips = h('div', { class: 'chips', role: 'group', 'aria-label': 'Prompts of this frame' });
+    this.lock = button({ icon: 'unlock', label: '', kind: 'small', press: () => studio.lockFrame() });
+    this.clear = button({
+      icon: 'trash', label: 'Delete all prompts of this frame', key: 'Shift+Del', kind: 'small', press: () => studio.clearFrame(),
+    });
+    this.element = h('section', { class: 'panel', 'aria-label': 'This frame' },
+      h('header', {}, this.title, group('This frame', this.lock, this.clear)), this.score, this.chips);
+  }
+
+  update() {
+    const { session, selected, shown } = this.studio;
+    const object = session.object(selected);
+    this.element.hidden = !object;
+    if (!object) return;
+    const prompt = session.prompt(selected, shown);
+    setText(this.title, session.clip.still ? object.name : `${object.name} in frame ${shown}`);
+    setText(this.score, sentence(scoreInWords(session.tracks.get(selected), shown)));
+    this.updateChips(prompt);
+    const isLocked = session.isLocked(selected, shown);
+    setIcon(this.lock, isLocked ? 'lock' : 'unlock');
+    setLabel(this.lock, isLocked ? 'Unlock this frame’s mask (L)' : 'Lock this frame’s mask: tracking leaves it as it is (L)');
+    this.lock.classList.toggle('on', isLocked);
+    this.lock.hidden = session.clip.still;
+    this.lock.disabled = !isLocked && !session.mask(selected, shown);
+    this.clear.disabled = !prompt;
+  }
+
+  updateChips(prompt) {
+    const signature = JSON.stringify(prompt);
+    if (signature === this.signature) return;
+    this.signature = signature;
+    const chip = (words, label, target) => h('span', { class: 'chip' }, words,
+      button({ icon: 'close', label: `Delete ${label}`, kind: 'tiny', press: () => this.studio.removePrompt({ ...target, obj: prompt.obj, frame: prompt.frame }) }));
+    const points = (prompt?.points ?? []).map(([, , positive], index) =>
+      chip(`${positive ? '+' : '−'} ${index + 1}`, `click ${index + 1}`, { kind: 'point', index }));
+    this.chips.replaceChildren(...points, ...(prompt?.box ? [chip('Box', 'the box', { kind: 'box' })] : []),
+      ...(prompt?.mask ? [chip('Painted', 'what was painted', { kind: 'mask' })] : []));
+    this.chips.hidden = !this.chips.children.length;
+  }
+}
+
+const sentence = (words) => words[0].toUpperCase() + words.slice(1);
+
+/** What one click may mean, to choose from. */
+class CandidateCards {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.cards = h('div', { class: 'cards' });
+    this.element = h('section', { class: 'panel', 'aria-label': 'Candidates' },
+      h('header', {}, h('h2', {}, 'Which one is meant?')), this.cards);
+  }
+
+  update() {
+    const { session, selected, shown, stage } = this.studio;
+    const candidates = session.isAmbiguous(selected, shown) ? session.candidates.get(pair(selected, shown)) : null;
+    this.element.hidden = !candidates?.length || this.studio.player.isPlaying;
+    if (this.element.hidden) return;
+    const drawn = [candidates, stage.picture, this.studio.activeColor];
+    if (drawn.some((part, i) => part !== this.drawn?.[i])) this.draw(candidates);
+    this.drawn = drawn;
+    const chosen = session.chosenCandidate(selected, shown);
+    [...this.cards.children].forEach((card, index) => setPressed(card, index + 1 === chosen));
+  }
+
+  draw(candidates) {
+    const { stage, activeColor } = this.studio;
+    const ratio = window.devicePixelRatio || 1;
+    const part = surroundings(candidates.map(({ runs }) => runs), stage.frame, 16 / 9);
+    const cards = candidates.map(({ iou, runs }, index) => {
+      const picture = h('canvas', { width: 160 * ratio, height: 90 * ratio });
+      stage.paintThumbnail(picture, { runs, color: activeColor }, part);
+      return h('button', {
+        type: 'button', class: 'card', 'aria-label': `Candidate ${index + 1}, predicted IoU ${iou.toFixed(2)}`,
+        title: `Take this one (${index + 1})`, onclick: () => this.studio.choose(index + 1),
+        onpointerenter: () => stage.setPreview({ runs, color: activeColor }), onpointerleave: () => stage.setPreview(null),
+      }, picture, h('span', { class: 'facts' }, h('kbd', {}, String(index + 1)), h('span', { class: 'number' }, iou.toFixed(2)), h('small', {}, 'IoU')));
+    });
+    this.cards.replaceChildren(...cards);
+  }
+}
+
+/** The part of the frame around some masks, of a given aspect where the frame allows it. */
+export function surroundings(masks, frame, aspect) {
+  const bounds = boundsOfRuns(masks, frame.width) ?? { x: 0, y: 0, ...frame };
+  const wanted = Math.max(bounds.height * 1.25, (bounds.width * 1.25) / aspect, 24);
+  const height = Math.min(wanted, frame.height, frame.width / aspect);
+  const width = height * aspect;
+  return {
+    x: clamp(bounds.x + (bounds.width - width) / 2, 0, frame.width - width),
+    y: clamp(bounds.y + (bounds.height - height) / 2, 0, frame.height - height),
+    width,
+    height,
+  };
+}
+
+/** Moving in time, and tracking: under the stage. */
+class Transport {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    const step = (by) => () => studio.step(by);
+    this.play = button({ icon: 'play', label: 'Play', key: 'Space', kind: 'play', press: () => studio.player.toggle() });
+    this.frame = h('input', {
+      type: 'text', inputmode: 'numeric', class: 'number', 'aria-label': 'Frame', onfocus: (event) => event.target.select(),
+      onkeydown: ({ key }) => key === 'Enter' && studio.focus(), onchange: (event) => this.enter(event.target.value),
+    });
+    this.total = h('span', { class: 'number quiet' });
+    this.time = h('span', { class: 'number quiet time' });
+    this.clearRange = button({ icon: 'close', label: 'Whole clip', key: 'R', press: () => studio.setRange({ first: null, last: null }) });
+    this.problem = button({ icon: 'problem', kind: 'problem', text: 'Next problem', label: 'Next problem: the most doubtful frame not looked at', key: 'J', press: () => studio.jumpToProblem() });
+    this.element = h('div', { class: 'transport', role: 'toolbar', 'aria-label': 'Time and tracking' },
+      group('Playback',
+        button({ icon: 'first', label: 'First frame', key: 'Home', kind: 'ends', press: step(-Infinity) }),
+        button({ icon: 'previous', label: 'Previous frame', key: '←', press: step(-1) }), this.play,
+        button({ icon: 'next', label: 'Next frame', key: '→', press: step(1) }),
+        button({ icon: 'last', label: 'Last frame', key: 'End', kind: 'ends', press: step(Infinity) })),
+      group('Position', this.frame, this.total, this.time),
+      group('Range',
+        button({ icon: 'rangeIn', label: 'Range starts here', key: 'I', press: () => studio.setRange({ first: studio.wanted }) }),
+        button({ icon: 'rangeOut', label: 'Range ends here', key: 'O', press: () => studio.setRange({ last: studio.wanted }) }),
+        this.clearRange),
+      this.problem, h('div', { class: 'spacer' }), this.trackGroup(), this.jobGroup());
+  }
+
+  trackGroup() {
+    const { studio } = this;
+    this.only = button({ icon: 'solo', label: 'Track the selected object only', press: () => studio.toggleOnlySelected() });
+    this.track = ['backward', 'both', 'forward'].map((direction) => button({
+      icon: direction, text: direction === 'both' ? 'Track' : null, kind: direction === 'both' ? 'primary' : 'accent',
+      label: { backward: 'Track backward', both: 'Track both ways', forward: 'Track forward' }[direction],
+      key: { backward: ',', both: 'T', forward: '.' }[direction], press: () => studio.track(direction),
+    }));
+    this.tracking = group('Track', this.only, ...this.track);
+    return this.tracking;
+  }
+
+  jobGroup() {
+    const { studio } = this;
+    this.bar = h('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Tracking', 'aria-valuemin': 0 }, h('i', {}));
+    this.progress = h('span', { class: 'number progress', 'aria-live': 'off' });
+    this.pause = button({ icon: 'pause', label: 'Pause tracking', kind: 'play', press: () => studio.togglePause() });
+    this.job = group('Tracking', this.bar, this.progress, this.pause,
+      button({ icon: 'stop', text: 'Cancel', label: 'Cancel tracking', key: 'Esc', press: () => studio.cancelTracking() }));
+    return this.job;
+  }
+
+  enter(text) {
+    if (/^\d+$/.test(text.trim())) this.studio.seek(Number(text));
+    else this.update();
+  }
+
+  update() {
+    const { session, wanted, range, player, onlySelected } = this.studio;
+    const { clip, job } = session;
+    this.element.hidden = !clip || clip.still;
+    if (this.element.hidden) return;
+    setIcon(this.play, player.isPlaying ? 'pause' : 'play');
+    setLabel(this.play, player.isPlaying ? 'Pause (Space)' : 'Play (Space)');
+    if (!this.frame.matches(':focus')) this.frame.value = wanted;
+    setText(this.total, `/ ${clip.frames - 1}`);
+    setText(this.time, timecode(wanted, clip.rate));
+    const hasRange = range.first !== null || range.last !== null;
+    this.clearRange.hidden = !hasRange;
+    setText(this.track[1].querySelector('span'), hasRange ? 'Track range' : 'Track');
+    setPressed(this.only, onlySelected);
+    for (const element of this.track) element.disabled = !session.prompts.length;
+    this.tracking.hidden = Boolean(job);
+    this.job.hidden = !job;
+    if (job) this.updateJob(job);
+  }
+
+  updateJob({ done, total, eta, paused }) {
+    const words = [total ? `${done} of ${total}` : 'Starting'];
+    if (paused) words.push('paused');
+    else if (total && Number.isFinite(eta)) words.push(`${duration(eta)} left`);
+    setText(this.progress, words.join(' · '));
+    this.bar.firstChild.style.width = `${total ? (100 * done) / total : 0}%`;
+    this.bar.setAttribute('aria-valuemax', total);
+    this.bar.setAttribute('aria-valuenow', done);
+    setIcon(this.pause, paused ? 'play' : 'pause');
+    setLabel(this.pause, paused ? 'Resume tracking (K)' : 'Pause tracking (K)');
+  }
+}
+
+/** Which clip, which model, and what the ribbon means: the last line. */
+class StatusLine {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.clip = h('span', { class: 'clip' });
+    this.model = h('span', { class: 'model' });
+    this.legend = h('span', { class: 'legend', 'aria-label': 'Score ribbon: low to high predicted IoU; hatched where the object is not visible' },
+      'Predicted IoU', h('i', { class: 'scale' }), h('i', { class: 'hatched' }), 'not visible');
+    this.element = h('footer', { class: 'status' }, this.clip, this.model, this.legend);
+  }
+
+  update() {
+    const { clip, model } = this.studio.session;
+    const size = clip && `${clip.width} × ${clip.height}`;
+    const length = clip && !clip.still ? ` · ${count(clip.frames, 'frame')} · ${+clip.rate.toFixed(2)} fps` : '';
+    setText(this.clip, clip ? `${clip.name} · ${size}${length}` : '');
+    setText(this.model, [model.name, model.note].filter(Boolean).join(': '));
+    this.model.title = model.note ?? '';
+    this.legend.hidden = !clip || clip.still;
+  }
+}
+
+/** One sentence over the picture: an error until it is dismissed, a note for a while. */
+class MessageBar {
+  constructor() {
+    this.text = h('span', {});
+    this.close = button({ icon: 'close', label: 'Dismiss', kind: 'small', press: () => this.hide() });
+    this.box = h('div', { class: 'message', hidden: true }, this.text, this.close);
+    this.element = h('div', { class: 'messages', role: 'status', 'aria-live': 'polite' }, this.box);
+  }
+
+  /** @param {string} text @param {'error' | 'note'} kind */
+  say(text, kind) {
+    clearTimeout(this.timer);
+    this.box.dataset.kind = kind;
+    this.box.hidden = false;
+    this.text.textContent = text;
+    if (kind === 'note') this.timer = setTimeout(() => this.hide(), 6000);
+  }
+
+  /** @returns {boolean} whether there was anything to hide */
+  hide() {
+    const wasOpen = !this.box.hidden;
+    this.box.hidden = true;
+    return wasOpen;
+  }
+}
+
+// --- Shortcuts -------------------------------------------------------------------------------------------------------
+
+/** Every key, in the order of the sheet. @type {[string, [string[], string, string, (studio: Studio) => void][]][]} */
+const SHORTCUTS = [
+  ['Prompts', [
+    [['c'], 'C', 'Click, or drag a box', (s) => s.setTool('click')],
+    [['b'], 'B', 'Brush', (s) => s.setTool('brush')],
+    [['e'], 'E', 'Eraser', (s) => s.setTool('eraser')],
+    [['x'], 'X', 'Clicks add or take away', (s) => s.setPositive(!s.positive)],
+    [['['], '[', 'Smaller brush', (s) => s.setBrushSize(s.brushRadius / 1.25)],
+    [[']'], ']', 'Larger brush', (s) => s.setBrushSize(s.brushRadius * 1.25)],
+    [['1', '2', '3'], '1 2 3', 'Choose a candidate', (s, key) => s.choose(Number(key))],
+    [['Delete', 'Backspace'], 'Del', 'Delete the prompt', (s) => s.removeSelectedMark()],
+    [['Shift+Delete', 'Shift+Backspace'], 'Shift+Del', 'Clear this frame', (s) => s.clearFrame()],
+  ]],
+  ['Objects', [
+    [['n'], 'N', 'New object', (s) => s.addObject()],
+    [['ArrowUp'], '↑', 'Object above', (s) => s.selectNext(-1)],
+    [['ArrowDown'], '↓', 'Object below', (s) => s.selectNext(1)],
+    [['F2'], 'F2', 'Rename', (s) => s.objectList.rename(s.selected)],
+    [['h'], 'H', 'Hide or show', (s) => s.toggleObject('hidden')],
+    [['Shift+l'], 'Shift+L', 'Lock or unlock the object', (s) => s.toggleObject('locked')],
+  ]],
+  ['View and history', [
+    [['+', '='], '+', 'Zoom in', (s) => s.stage.zoom(1.25)],
+    [['-'], '−', 'Zoom out', (s) => s.stage.zoom(1 / 1.25)],
+    [['0'], '0', 'Fit', (s) => s.stage.fit()],
+    [['m'], 'M', 'Outlines only', (s) => s.toggleLook('outline')],
+    [['s'], 'S', 'Selected object only', (s) => s.toggleLook('solo')],
+    [['?'], '?', 'This sheet', (s) => s.help.open()],
+    [['Ctrl+z', 'z'], 'Ctrl+Z', 'Undo', (s) => s.undo()],
+    [['Ctrl+Shift+z', 'Ctrl+y', 'y'], 'Ctrl+Shift+Z', 'Redo', (s) => s.redo()],
+  ]],
+  ['Time', [
+    [[], 'Space', 'Play or pause', () => {}], // down and up differ: see Tools.holdHand
+    [['ArrowLeft'], '←', 'Previous frame', (s) => s.step(-1)],
+    [['ArrowRight'], '→', 'Next frame', (s) => s.step(1)],
+    [['Shift+ArrowLeft'], 'Shift+←', 'Ten frames back', (s) => s.step(-10)],
+    [['Shift+ArrowRight'], 'Shift+→', 'Ten frames on', (s) => s.step(10)],
+    [['Home'], 'Home', 'First frame', (s) => s.step(-Infinity)],
+    [['End'], 'End', 'Last frame', (s) => s.step(Infinity)],
+    [['i'], 'I', 'Range starts here', (s) => s.setRange({ first: s.wanted })],
+    [['o'], 'O', 'Range ends here', (s) => s.setRange({ last: s.wanted })],
+    [['r'], 'R', 'Whole clip', (s) => s.setRange({ first: null, last: null })],
+    [['j'], 'J', 'Next problem', (s) => s.jumpToProblem()],
+  ]],
+  ['Tracking', [
+    [['t'], 'T', 'Track both ways', (s) => s.track('both')],
+    [[','], ',', 'Track backward', (s) => s.track('backward')],
+    [['.'], '.', 'Track forward', (s) => s.track('forward')],
+    [['l'], 'L', 'Lock this frame’s mask', (s) => s.lockFrame()],
+    [['k'], 'K', 'Pause or resume', (s) => s.togglePause()],
+    [['Escape'], 'Esc', 'Cancel', (s) => s.escape()],
+  ]],
+];
+
+const BY_KEY = new Map(SHORTCUTS.flatMap(([, rows]) => rows.flatMap(([keys, , , run]) => keys.map((key) => [key, run]))));
+
+const MOUSE = ['Mouse', [
+  ['Click', 'This belongs to it'],
+  ['Right-click', 'This does not (or Shift)'],
+  ['Drag', 'Box around it'],
+  ['Wheel', 'Zoom'],
+  ['Middle drag', 'Move the picture'],
+  ['Space+drag', 'Move the picture'],
+]];
+
+/** A key as the table writes it; Shift is named where the key itself does not show it. */
+export function keyName(event) {
+  const isLetter = /^[a-z]$/i.test(event.key);
+  const isTyped = event.getModifierState?.('AltGraph') ?? false; // AltGr writes brackets on many keyboards
+  if (event.altKey && !isTyped) return null;
+  const modifiers = [];
+  if ((event.ctrlKey || event.metaKey) && !isTyped) modifiers.push('Ctrl');
+  if (event.shiftKey && (isLetter || event.key.length > 1)) modifiers.push('Shift');
+  return [...modifiers, isLetter ? event.key.toLowerCase() : event.key].join('+');
+}
+
+/** All keys on one sheet. */
+class HelpSheet {
+  constructor(focusBack) {
+    const table = ([title, rows]) => h('section', {}, h('h3', {}, title),
+      h('dl', {}, ...rows.flatMap(([keys, does]) => [h('dt', {}, h('kbd', {}, keys)), h('dd', {}, does)])));
+    const close = button({ icon: 'close', label: 'Close', key: 'Esc', press: () => this.element.close() });
+    this.element = h('dialog', { class: 'help', 'aria-label': 'Keys and mouse', onclose: focusBack },
+      h('header', {}, h('h2', {}, 'Keys and mouse'), close),
+      h('div', { class: 'columns' }, table(MOUSE),
+        ...SHORTCUTS.map(([title, rows]) => table([title, rows.map(([, shown, does]) => [shown, does])]))));
+    this.element.addEventListener('click', (event) => event.target === this.element && this.element.close());
+  }
+
+  open() {
+    this.element.showModal();
+  }
+}
+
+// --- Studio: what everything above serves ----------------------------------------------------------------------------
+
+const MASK_BLOCK = 32; // frames whose masks are asked for together
+const REWRITES = new Set(['hello', 'sync', 'undo', 'redo']); // after these every mask may be another
+const DRAWN_AHEAD = new Set(['mask', 'choose', 'edit_object']); // an error takes back what was shown at once
+const FIRST_COLOR = '#3d8bfd'; // of an object that the host has not made yet
+
+/** One canvas: what the user sees and does now, over what the session knows. */
+class Studio {
+  /** @param {Transport} transport @param {{hover?: boolean}} options */
+  constructor(transport, options) {
+    this.options = options;
+    this.session = new Session();
+    this.selected = null;
+    this.shown = 0; // the frame on the stage
+    this.wanted = 0; // the frame of the playhead
+    this.tool = 'click';
+    this.positive = true;
+    this.brushRadius = 12; // pixels of the frame
+    this.look = { opacity: 0.45, outline: false, solo: false };
+    this.range = { first: null, last: null };
+    this.onlySelected = false;
+    this.following = false; // the playhead goes along with tracking
+    /** @type {Set<Mark>} */
+    this.pending = new Set();
+    this.dirty = new Set();
+    this.repaint = 0;
+    this.link = new Link(transport, (message, buffers, asked) => this.receive(message, buffers, asked));
+    this.pictures = new Pictures(transport, this.link);
+    this.stage = new Stage(this);
+    this.player = new Player(this, transport);
+    this.build();
+    this.show = latestWins((frame) => this.fetchAndPresent(frame));
+    this.link.ask('hello');
+  }
+
+  build() {
+    this.tools = new Tools(this);
+    this.toolbar = new Toolbar(this);
+    this.objectList = new ObjectList(this);
+    this.inspector = new Inspector(this);
+    this.cards = new CandidateCards(this);
+    this.transport = new Transport(this);
+    this.timeline = new Timeline(this);
+    this.status = new StatusLine(this);
+    this.messages = new MessageBar();
+    this.help = new HelpSheet(() => this.focus());
+    this.hint = h('p', { class: 'hint' });
+    this.stage.element.append(this.hint, this.messages.element);
+    this.element = h('div', {
+      class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio', 'data-lm-suppress-shortcuts': 'true',
+      'data-jp-suppress-context-menu': true, onkeydown: (event) => this.keyDown(event), onkeyup: (event) => this.keyUp(event),
+      onmousedown: (event) => this.keepFocus(event), onpointerup: (event) => event.target.type === 'range' && this.focus(),
+    },
+    this.toolbar.element,
+    h('div', { class: 'middle' }, this.stage.element,
+      h('aside', { class: 'side' }, this.objectList.element, this.cards.element, this.inspector.element)),
+    this.transport.element, this.timeline.element, this.status.element, this.help.element);
+    this.refresh('panels');
+  }
+
+  close() {
+    this.player.close();
+    this.link.close();
+    cancelAnimationFrame(this.repaint);
+    this.stage.observer.disconnect();
+    this.timeline.observer.disconnect();
+  }
+
+  // What is painted -----------------------------------------------------------------------------------------------
+
+  /** Redraws parts before the screen's next picture: masks, picture, marks, ribbon, playhead, panels. */
+  refresh(...parts) {
+    for (const part of parts) this.dirty.add(part);
+    this.repaint ||= requestAnimationFrame(() => this.paint());
+  }
+
+  paint() {
+    const { dirty } = this;
+    this.dirty = new Set();
+    this.repaint = 0;
+    const { clip } = this.session;
+    if (this.stage.picture) {
+      if (dirty.has('masks')) this.stage.tint();
+      if (dirty.has('masks') || dirty.has('picture')) this.stage.paintBack();
+      if (dirty.has('marks')) this.stage.paintFront();
+    }
+    this.timeline.element.hidden = !clip || clip.still;
+    if (clip && !clip.still) {
+      if (dirty.has('ribbon')) this.timeline.paint();
+      if (dirty.has('ribbon') || dirty.has('playhead')) this.timeline.update();
+    }
+    if (dirty.has('panels')) this.updatePanels();
+    if (dirty.has('masks')) this.element.dispatchEvent(new CustomEvent('painted', { bubbles: true, composed: true, detail: this.shown }));
+  }
+
+  updatePanels() {
+    for (const panel of [this.toolbar, this.objectList, this.inspector, this.cards, this.transport, this.status]) panel.update();
+    this.stage.element.dataset.tool = this.tool;
+    setText(this.hint, this.nextHint());
+    this.hint.hidden = !this.hint.textContent;
+  }
+
+  /** What a newcomer could do now; nothing once there is a prompt. */
+  nextHint() {
+    const { clip, prompts } = this.session;
+    if (!this.session.token) return 'Connecting …';
+    if (!clip) return 'Open a clip or a picture to begin.';
+    if (prompts.length || this.pending.size) return '';
+    return 'Click the thing you want. Right-click what does not belong to it. Drag to draw a box.';
+  }
+
+  /** The video's or an image's picture of a frame goes on the stage. */
+  present(frame, picture) {
+    if (frame !== this.shown) this.stage.setPreview(null);
+    this.shown = frame;
+    this.stage.picture = picture;
+    if (this.player.isPlaying) this.wanted = frame;
+    else if (!this.following) this.session.seen[frame] = 1;
+    this.fetchMasks();
+    this.fetchCandidates();
+    this.refresh('masks', 'marks', 'playhead', 'panels');
+  }
+
+  async fetchAndPresent(frame) {
+    try {
+      const picture = await this.pictures.load(frame);
+      if (!this.player.isPlaying) this.present(frame, picture);
+      this.pictures.prefetch([frame + 1, frame - 1].filter((near) => near >= 0 && near < this.session.clip.frames));
+    } catch {
+      this.messages.say(`Frame ${frame} could not be loaded; check the connection and go to it again.`, 'error');
+    }
+  }
+
+  fetchMasks() {
+    const ahead = this.player.isPlaying ? AHEAD.masks : MASK_BLOCK / 2;
+    const block = (frame) => Math.floor(frame / MASK_BLOCK) * MASK_BLOCK;
+    for (let first = block(this.shown); first <= this.shown + ahead; first += MASK_BLOCK) {
+      const missing = this.session.missingMasks(first, first + MASK_BLOCK - 1);
+      if (missing) this.link.ask('masks', missing);
+    }
+  }
+
+  fetchCandidates() {
+    const { session, selected, shown } = this;
+    const key = pair(selected, shown);
+    if (this.pending.size || session.candidates.has(key) || !session.isAmbiguous(selected, shown)) return;
+    session.candidates.set(key, []); // asked
+    this.link.ask('candidates', { frame: shown, obj: selected });
+  }
+
+  isVisible(obj) {
+    return obj === null || (!this.session.object(obj)?.hidden && (!this.look.solo || obj === this.selected));
+  }
+
+  /** @returns {Mark[]} prompts of the frame on show, also those the host has not answered */
+  visibleMarks() {
+    const pending = [...this.pending].filter(({ frame }) => frame === this.shown);
+    return [...this.session.marks(this.shown), ...pending].filter(({ obj }) => this.isVisible(obj));
+  }
+
+  get activeColor() {
+    return this.session.object(this.selected)?.color ?? FIRST_COLOR;
+  }
+
+  get isPainting() {
+    return this.tool !== 'click';
+  }
+
+  // What the host says --------------------------------------------------------------------------------------------
+
+  receive(message, buffers, asked) {
+    const handle = {
+      state: () => this.onState(message, asked),
+      results: () => this.onResults(message, buffers),
+      candidates: () => this.session.applyCandidates(message, buffers),
+      progress: () => this.onProgress(message),
+      done: () => this.onDone(message),
+      error: () => this.onError(message, asked),
+    }[message.op];
+    if (!handle || (!this.session.clip && ['results', 'candidates', 'progress'].includes(message.op))) return;
+    handle();
+    this.refresh('panels');
+  }
+
+  onState(message, asked) {
+    const { clip, token, job } = this.session;
+    this.session.applyState(asked === 'track' ? { ...message, job: message.job ?? job } : message);
+    if (asked === null || REWRITES.has(asked)) this.session.doubtMasks();
+    const { objects } = this.session;
+    const isKnown = objects.some(({ obj }) => obj === this.selected);
+    if (asked === 'add_object' || !isKnown) this.selected = objects.at(-1)?.obj ?? null;
+    this.stage.selected = this.stage.hovered = null;
+    const isOther = token !== message.token || JSON.stringify(clip) !== JSON.stringify(message.clip);
+    if (!this.session.clip) return;
+    if (isOther) this.open();
+    else this.fetchMasks();
+    this.fetchCandidates();
+    this.refresh('masks', 'marks', 'ribbon');
+  }
+
+  /** Another clip. */
+  open() {
+    this.pictures.forget();
+    this.stage.reset();
+    if (!this.session.clip.still) this.player.open();
+    this.pending.clear();
+    this.range = { first: null, last: null };
+    this.brushRadius = Math.max(3, Math.round(this.session.clip.width / 80));
+    this.goTo(clamp(this.wanted, 0, this.session.clip.frames - 1));
+  }
+
+  onResults(message, buffers) {
+    this.session.applyResults(message, buffers);
+    this.refresh('ribbon');
+    if (message.frame === this.shown) this.refresh('masks');
+  }
+
+  onProgress(message) {
+    this.session.job = message;
+    if (this.following && !this.player.isPlaying) this.goTo(message.frame);
+  }
+
+  onDone({ status, message }) {
+    const done = this.session.job?.done ?? 0;
+    this.session.job = null;
+    if (this.following) this.goTo(this.home);
+    this.following = false;
+    if (status === 'failed') this.messages.say(message ?? 'Tracking failed; what was finished is kept.', 'error');
+    else if (status === 'cancelled') this.messages.say(`Cancelled. ${count(done, 'finished frame')} kept.`, 'note');
+    else this.messages.say(`Tracked ${count(done, 'frame')}.`, 'note');
+  }
+
+  onError(message, asked) {
+    this.messages.say(message.message, 'error');
+    if (asked === 'track') {
+      this.session.job = null;
+      this.following = false;
+    }
+    if (DRAWN_AHEAD.has(asked)) this.link.sync();
+    this.refresh('masks', 'marks');
+  }
+
+  // What the user does: prompts -----------------------------------------------------------------------------------
+
+  /** Sends a change; its mark stays on the stage until the answer is there. @param {Mark} [mark] */
+  async change(op, fields, mark) {
+    const answer = await this.link.ask(op, fields);
+    this.pending.delete(mark);
+    this.refresh('marks', 'panels');
+    return answer;
+  }
+
+  /** Sends a prompt about the selected object, or about a new one where there is none. @param {Mark} mark */
+  async prompt(op, frame, fields, mark) {
+    this.pending.add(mark);
+    this.refresh('marks', 'panels');
+    const obj = await this.promptedObject();
+    if (obj === null) {
+      this.pending.delete(mark);
+      return;
+    }
+    mark.obj = obj;
+    this.session.candidates.delete(pair(obj, frame));
+    await this.change(op, { frame, obj, ...fields }, mark);
+    this.fetchCandidates();
+  }
+
+  /** @param {number} frame @param {Point} at @param {boolean} positive */
+  click(frame, { x, y }, positive) {
+    const mark = { obj: this.target, frame, kind: 'point', index: -1, x, y, positive, pending: true };
+    return this.prompt('click', frame, { x, y, positive }, mark);
+  }
+
+  /** @param {number} frame @param {number[]} box */
+  drawBox(frame, box) {
+    const [x0, y0, x1, y1] = box;
+    const mark = { obj: this.target, frame, kind: 'box', index: -1, box, pending: true };
+    return this.prompt('box', frame, { x0, y0, x1, y1 }, mark);
+  }
+
+  /** @param {number | null} obj @param {number} frame @param {Uint32Array} runs all that is painted now */
+  async paintMask(obj, frame, runs) {
+    if (runs.length === 1 && !this.session.mask(obj, frame)) return; // erased where there was nothing
+    const target = obj ?? (await this.promptedObject());
+    if (target === null) return;
+    this.session.setMask(target, frame, runs);
+    this.session.candidates.delete(pair(target, frame));
+    this.refresh('masks');
+    await this.change('mask', { frame, obj: target, rle: base64FromRuns(runs) });
+  }
+
+  /** @param {number} candidate 1 to 3 */
+  choose(candidate) {
+    const { selected, shown, session } = this;
+    const runs = session.candidates.get(pair(selected, shown))?.[candidate - 1]?.runs;
+    if (!runs || !session.isAmbiguous(selected, shown) || !this.mayChange()) return;
+    session.prompt(selected, shown).candidate = candidate;
+    session.setMask(selected, shown, runs);
+    this.stage.setPreview(null);
+    this.refresh('masks', 'panels');
+    this.change('choose', { frame: shown, obj: selected, candidate });
+  }
+
+  /** Whether prompts about the selected object are welcome; says why not. */
+  mayChange() {
+    const object = this.session.object(this.selected);
+    if (object?.locked) this.messages.say(`${object.name} is locked; unlock it to change it.`, 'note');
+    return !object?.locked;
+  }
+
+  mayPreview() {
+    const object = this.session.object(this.selected);
+    const isBusy = this.player.isPlaying || this.pending.size || (this.session.job && !this.session.job.paused);
+    return this.options.hover !== false && object && !object.locked && !object.hidden && !this.isPainting && !isBusy;
+  }
+
+  /** @param {Mark | null} mark */
+  selectMark(mark) {
+    this.stage.selected = mark;
+    if (mark) this.select(mark.obj);
+    this.refresh('marks');
+  }
+
+  removeSelectedMark() {
+    if (this.stage.selected) this.removePrompt(this.stage.selected);
+  }
+
+  /** @param {{obj: number, frame: number, kind: string, index?: number}} prompt */
+  removePrompt({ obj, frame, kind, index }) {
+    this.stage.selected = this.stage.hovered = null;
+    if (this.session.object(obj)?.locked) this.mayChange();
+    else this.change('remove_prompt', kind === 'point' ? { frame, obj, kind, index } : { frame, obj, kind });
+  }
+
+  clearFrame() {
+    const { selected, shown } = this;
+    if (this.session.prompt(selected, shown) && this.mayChange()) this.change('clear', { frame: shown, obj: selected });
+  }
+
+  lockFrame() {
+    const { session, selected, shown } = this;
+    const locked = !session.isLocked(selected, shown);
+    if (locked && !session.mask(selected, shown)) return;
+    this.change('lock_frame', { frame: shown, obj: selected, locked });
+  }
+
+  undo() {
+    if (this.session.canUndo) this.change('undo');
+  }
+
+  redo() {
+    if (this.session.canRedo) this.change('redo');
+  }
+
+  // What the user does: objects -----------------------------------------------------------------------------------
+
+  /** @returns {Promise<number | null>} the new object, or null if the host refused */
+  addObject() {
+    const adding = this.change('add_object').then((answer) => {
+      if (this.adding === adding) this.adding = null;
+      return answer.objects?.at(-1).obj ?? null;
+    });
+    this.adding = adding;
+    return adding;
+  }
+
+  /** The object that a prompt is about, or null while it is being made. */
+  get target() {
+    return this.adding ? null : this.selected;
+  }
+
+  /** The same, made where there is none. */
+  async promptedObject() {
+    return this.target ?? this.adding ?? this.addObject();
+  }
+
+  select(obj) {
+    if (obj === this.selected) return;
+    this.selected = obj;
+    this.stage.setPreview(null);
+    this.objectList.reveal(obj);
+    this.fetchCandidates();
+    this.refresh('masks', 'marks', 'ribbon', 'panels');
+  }
+
+  selectNext(by) {
+    const { objects } = this.session;
+    const place = objects.findIndex(({ obj }) => obj === this.selected);
+    const next = objects[clamp(place + by, 0, objects.length - 1)];
+    if (next) this.select(next.obj);
+  }
+
+  /** Shows the change at once. @param {Partial<SceneObject>} fields */
+  editObject(obj, fields) {
+    Object.assign(this.session.object(obj), fields);
+    this.refresh('masks', 'marks', 'ribbon', 'panels');
+    this.change('edit_object', { obj, ...fields });
+  }
+
+  /** @param {'hidden' | 'locked'} name */
+  toggleObject(name) {
+    const object = this.session.object(this.selected);
+    if (object) this.editObject(object.obj, { [name]: !object[name] });
+  }
+
+  removeObject(obj) {
+    this.change('remove_object', { obj });
+  }
+
+  // What the user does: time and tracking -------------------------------------------------------------------------
+
+  /** Moves the playhead; the stage follows when the picture is there. */
+  goTo(frame) {
+    this.wanted = clamp(frame, 0, this.session.clip.frames - 1);
+    this.refresh('playhead', 'panels');
+    this.show(this.wanted);
+  }
+
+  /** The same, because the user wants to be there. */
+  seek(frame) {
+    if (!this.session.clip) return;
+    this.following = false;
+    this.player.pause();
+    this.stage.selected = null;
+    this.goTo(frame);
+  }
+
+  step(by) {
+    this.seek(this.wanted + by);
+  }
+
+  /** @param {{first?: number | null, last?: number | null}} ends */
+  setRange(ends) {
+    const { first, last } = { ...this.range, ...ends };
+    const isCrossed = first !== null && last !== null && first > last;
+    this.range = isCrossed ? { first: null, last: null, ...ends } : { first, last };
+    this.refresh('playhead', 'panels');
+  }
+
+  jumpToProblem() {
+    const problem = this.session.nextProblem();
+    if (!problem) {
+      this.messages.say('No doubtful frame is left that you have not looked at.', 'note');
+      return;
+    }
+    this.session.seen.fill(1, Math.max(problem.frame - 4, 0), problem.frame + 5); // its neighbours look the same
+    this.select(problem.obj);
+    this.seek(problem.frame);
+  }
+
+  /** @param {'forward' | 'backward' | 'both'} direction */
+  track(direction) {
+    const { session, range } = this;
+    if (!session.clip || session.clip.still || session.job || !session.prompts.length) return;
+    this.player.pause();
+    const fields = { direction };
+    if (range.first !== null) fields.first = range.first;
+    if (range.last !== null) fields.last = range.last;
+    if (this.onlySelected && this.selected !== null) fields.objects = [this.selected];
+    session.job = { done: 0, total: 0, frame: this.wanted, seconds: 0, eta: null, paused: false };
+    this.home = this.wanted;
+    this.following = true;
+    this.change('track', fields);
+    this.refresh('panels');
+  }
+
+  toggleOnlySelected() {
+    this.onlySelected = !this.onlySelected;
+    this.refresh('panels');
+  }
+
+  togglePause() {
+    const { job } = this.session;
+    if (!job) return;
+    job.paused = !job.paused;
+    this.change(job.paused ? 'pause' : 'resume');
+  }
+
+  cancelTracking() {
+    if (this.session.job) this.change('cancel');
+  }
+
+  /** Ends the nearest thing that can be ended. */
+  escape() {
+    if (this.tools.gesture) this.tools.cancel();
+    else if (this.stage.selected) this.selectMark(null);
+    else if (!this.messages.hide()) this.cancelTracking();
+  }
+
+  // What the user does: tools, view, keys -------------------------------------------------------------------------
+
+  /** @param {'click' | 'brush' | 'eraser'} tool */
+  setTool(tool) {
+    this.tool = tool;
+    this.stage.setPreview(null);
+    this.refresh('marks', 'panels');
+  }
+
+  setPositive(positive) {
+    this.positive = positive;
+    this.stage.setPreview(null);
+    this.refresh('panels');
+  }
+
+  /** @param {number} radius in pixels of the frame */
+  setBrushSize(radius) {
+    this.brushRadius = clamp(radius, 1, (this.session.clip?.width ?? 600) / 6);
+    this.refresh('marks', 'panels');
+  }
+
+  setLook(fields) {
+    Object.assign(this.look, fields);
+    this.refresh('masks', 'marks', 'panels');
+  }
+
+  /** @param {'outline' | 'solo'} name */
+  toggleLook(name) {
+    this.setLook({ [name]: !this.look[name] });
+  }
+
+  focus() {
+    this.element.focus({ preventScroll: true, focusVisible: false });
+  }
+
+  get hasFocus() {
+    return this.element.matches(':focus-within');
+  }
+
+  /** A button pressed by the mouse leaves the keys where they are: space plays, it does not press the button again. */
+  keepFocus(event) {
+    if (!event.target.closest('button') || event.target.closest('dialog')) return;
+    event.preventDefault();
+    this.focus();
+  }
+
+  /** No key reaches the page around; single keys would run its commands. */
+  keyDown(event) {
+    event.stopPropagation();
+    const target = event.target;
+    const isText = target.matches('input:not([type=range], [type=color]), textarea');
+    if (isText || target.closest('dialog')) return;
+    const name = keyName(event);
+    if (name === ' ' && !target.matches('button')) {
+      event.preventDefault();
+      if (!event.repeat) this.tools.holdHand(true);
+      return;
+    }
+    const run = BY_KEY.get(name);
+    if (!run || (target.type === 'range' && name.startsWith('Arrow'))) return;
+    event.preventDefault();
+    run(this, event.key);
+  }
+
+  keyUp(event) {
+    event.stopPropagation();
+    if (event.key === ' ') this.tools.holdHand(false);
+  }
+}
+
+// --- Mounting --------------------------------------------------------------------------------------------------------
+
+/**
+ * Puts a canvas into an element, inside a shadow root that keeps the host page's styles out.
+ * @param {HTMLElement} element
+ * @param {Transport} transport
+ * @param {{css?: string, styleUrl?: string, theme?: 'auto' | 'light' | 'dark', hover?: boolean}} options
+ *   mask_canvas.css comes as a text or from an address; the element's attribute data-theme can change the theme later;
+ *   without `hover` no previews are asked for.
+ * @returns {{destroy(): void}}
+ */
+export function mount(element, transport, options = {}) {
+  const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' });
+  const studio = new Studio(transport, options);
+  const recolor = () => studio.refresh('ribbon');
+  const darkness = window.matchMedia('(prefers-color-scheme: dark)');
+  const themes = new MutationObserver(recolor);
+  element.dataset.theme ||= options.theme ?? 'auto';
+  element.dataset.lmSuppressShortcuts = 'true'; // to the page outside, the focused element is this one
+  element.dataset.jpSuppressContextMenu = 'true';
+  const style = options.styleUrl
+    ? h('link', { rel: 'stylesheet', href: options.styleUrl })
+    : h('style', {}, options.css ?? '');
+  root.replaceChildren(style, studio.element);
+  themes.observe(element, { attributeFilter: ['data-theme'] });
+  darkness.addEventListener('change', recolor);
+  return {
+    destroy() {
+      themes.disconnect();
+      darkness.removeEventListener('change', recolor);
+      studio.close();
+      root.replaceChildren();
+    },
+  };
+}
+
+/** The same in a notebook, for anywidget. */
+export default {
+  render({ model, el }) {
+    const transport = {
+      send: (message) => model.send(message),
+      onMessage(callback) {
+        model.on('msg:custom', callback);
+        return () => model.off('msg:custom', callback);
+      },
+      frameUrl: null,
+      videoUrl: null,
+    };
+    return mount(el, transport, { css: model.get('css') }).destroy;
+  },
+};
