@@ -1,20 +1,34 @@
 """Media in and out: frames decoded on request, masks drawn, videos written."""
 
-from sam2_core.media.encode import VideoWriter, encode_jpeg
+from sam2_core.media.encode import PRORES_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
+from sam2_core.media.files import replacing
 from sam2_core.media.frames import Video, open_video, video_from_array
-from sam2_core.media.render import PALETTE, label_map, object_colour, overlay, save_palette_png
+from sam2_core.media.render import (
+    PALETTE,
+    cut_out,
+    label_map,
+    object_colour,
+    overlay,
+    palette_image,
+    save_palette_png,
+)
 from sam2_core.media.source import MediaLimits
 
 __all__ = [
     "PALETTE",
+    "PRORES_ALPHA",
+    "VP9_ALPHA",
     "MediaLimits",
     "Video",
     "VideoWriter",
+    "cut_out",
     "encode_jpeg",
     "label_map",
     "object_colour",
     "open_video",
     "overlay",
+    "palette_image",
+    "replacing",
     "save_palette_png",
     "video_from_array",
 ]

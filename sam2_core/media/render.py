@@ -23,6 +23,9 @@ Colour: TypeAlias = tuple[int, int, int]
 LabelMap: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """``[H, W]``: the id of the object that each pixel belongs to, 0 for none."""
 
+RgbaFrame: TypeAlias = npt.NDArray[np.uint8]
+"""``[H, W, 4]``: red, green, blue and opacity, 0 to 255."""
+
 _GOLDEN_RATIO = 0.6180339887498949
 _TIERS = ((0.85, 1.0), (0.65, 1.0), (0.9, 0.8))  # saturation and value: neighbours in hue differ in these
 
@@ -109,14 +112,29 @@ def overlay(
     return painted
 
 
-def save_palette_png(path: str | os.PathLike[str], labels: npt.NDArray[np.integer]) -> None:
-    """Write a label map as DAVIS does: one byte per pixel, whose value is the object's id, and :data:`PALETTE`.
+def cut_out(frame: RgbFrame, masks: Mapping[int, BoolMask | Rle]) -> RgbaFrame:
+    """A frame of which only the objects are left; all else is transparent, and black underneath.
+
+    Shapes: ``frame`` is ``[H, W, 3]``, each mask is ``[H, W]``; the result is ``[H, W, 4]``.
+
+    Raises:
+        PromptError: as for :func:`label_map`.
+    """
+    height, width = frame.shape[:2]
+    inside = label_map(masks, height, width) > 0
+    cut = np.zeros((height, width, 4), dtype=np.uint8)
+    cut[inside, :3] = frame[inside]
+    cut[inside, 3] = 255
+    return cut
+
+
+def palette_image(labels: npt.NDArray[np.integer]) -> Image.Image:
+    """A label map as DAVIS has it: one byte per pixel, whose value is the object's id, and :data:`PALETTE`.
 
     Shapes: ``labels`` is ``[H, W]``.
 
     Raises:
         PromptError: an id does not fit into a byte.
-        VideoError: the file cannot be written.
     """
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest > 255:
@@ -124,6 +142,19 @@ def save_palette_png(path: str | os.PathLike[str], labels: npt.NDArray[np.intege
         raise PromptError(f"a palette PNG holds objects 1 to 255 (0 is the background); got object {wrong}.")
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(PALETTE.tobytes())
+    return image
+
+
+def save_palette_png(path: str | os.PathLike[str], labels: npt.NDArray[np.integer]) -> None:
+    """Write :func:`palette_image` to a file.
+
+    Shapes: ``labels`` is ``[H, W]``.
+
+    Raises:
+        PromptError: an id does not fit into a byte.
+        VideoError: the file cannot be written.
+    """
+    image = palette_image(labels)
     try:
         image.save(path, format="PNG")
     except OSError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -119,10 +120,19 @@ def test_work_that_is_broken_off_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"'out\.mp4' cannot be written: No such file or directory"):
-        VideoWriter(tmp_path / "missing" / "out.mp4", 25)
+        write(tmp_path / "missing" / "out.mp4", numbered(2))
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(VideoError, match=r"'folder\.mp4' cannot be written: Is a directory"):
         write(tmp_path / "folder.mp4", numbered(2))
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder.mp4"]
+
+
+def test_a_writer_that_cannot_begin_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    VideoWriter(tmp_path / "never_entered.mp4", 25)
+    monkeypatch.setattr(av, "open", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(VideoError, match=r"^'out\.mp4' cannot be written: No space left on device\.$"):
+        write(tmp_path / "out.mp4", numbered(2))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_encoder_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
