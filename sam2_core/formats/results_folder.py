@@ -15,26 +15,22 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from sam2_core.errors import Sam2Error
-from sam2_core.media import Video, VideoWriter, label_map, overlay, save_palette_png
-from sam2_core.media.source import RgbFrame
+from sam2_core.formats.annotation import Annotation, Progress, silent
+from sam2_core.formats.overlay import write_overlay, write_overlay_picture
+from sam2_core.media import Video, label_map, save_palette_png
 from sam2_core.results import FrameResult
 from sam2_core.rle import Rle
 
 _COLUMNS = ("frame", "object_id", "predicted_iou", "object_score")
-_LARGEST_VIDEO_SIDE = 4096  # few players take more
 _NUMBERED = re.compile(r"[0-9]{5,}")
-
-Progress = Callable[[int, int], None]
-"""Told how many frames are done, of how many."""
 
 
 class ResultsFolder:
@@ -84,7 +80,7 @@ class ResultsFolder:
         entries = [entry.resolve() for entry in self._entries]
         return any(place in entries for place in (path.resolve(), path.resolve().parent))
 
-    def write(self, video: Video, results: Iterable[FrameResult], progress: Progress | None = None) -> None:
+    def write(self, video: Video, results: Iterable[FrameResult], progress: Progress = silent) -> None:
         """Write a whole result.
 
         Masks are written as their frames come. Scores follow when no more frames come, even if that is because
@@ -111,7 +107,10 @@ class ResultsFolder:
             for frame_index in range(len(video)):
                 if frame_index not in latest:
                     self._write_mask(video, frame_index, {})
-            self._write_overlay(video, latest, progress)
+            annotation = Annotation.of_results(video, latest.values())
+            write_overlay(annotation, self._video, progress)
+            if video.is_image:
+                write_overlay_picture(annotation, self._picture, silent)
 
     def write_logits(self, frame_index: int, logits: Mapping[int, npt.NDArray[np.float32]]) -> None:
         """Add logits ``[h, w]`` by object id to those of a frame; for use while ``results`` are being written.
@@ -152,18 +151,6 @@ class ResultsFolder:
                     scores = f"{found.predicted_iou:.6f}", f"{found.object_score:.6f}"
                     writer.writerow((frame_index, found.object_id, *scores))
 
-    def _write_overlay(self, video: Video, results: Mapping[int, FrameResult], progress: Progress | None) -> None:
-        """After tracking and not during it, because a sweep may go backward and a video file only forward."""
-        with VideoWriter(self._video, video.fps) as writer:
-            for frame_index, frame in enumerate(video):
-                masks = _masks_by_id(results[frame_index]) if frame_index in results else {}
-                painted = overlay(frame, masks)
-                writer.write(_playable(painted))
-                if video.is_image:
-                    Image.fromarray(painted).save(self._picture)
-                if progress is not None:
-                    progress(frame_index + 1, len(video))
-
     @contextlib.contextmanager
     def _writable(self) -> Iterator[None]:
         try:
@@ -175,14 +162,6 @@ class ResultsFolder:
 
 def _masks_by_id(result: FrameResult) -> dict[int, Rle]:
     return {found.object_id: found.mask for found in result.objects}
-
-
-def _playable(frame: RgbFrame) -> RgbFrame:
-    if max(frame.shape) <= _LARGEST_VIDEO_SIDE:
-        return frame
-    image = Image.fromarray(frame)
-    image.thumbnail((_LARGEST_VIDEO_SIDE, _LARGEST_VIDEO_SIDE))
-    return np.asarray(image)
 
 
 def _numbered(folder: Path, suffix: str) -> Iterator[Path]:

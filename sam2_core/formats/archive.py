@@ -1,0 +1,99 @@
+"""Many files as one: zips out, and zips or folders in from anyone. Nothing is ever unpacked to disk."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
+
+from PIL import Image
+
+from sam2_core.errors import PromptError, Sam2Error
+from sam2_core.media import replacing
+
+Members: TypeAlias = Mapping[PurePosixPath, Callable[[], bytes]]
+"""Name of a file in an archive or folder -> its content, when called."""
+
+_LARGEST_ARCHIVE = 256 * 1024 * 1024  # bytes
+_MOST_MEMBERS = 200_000
+_LARGEST_MEMBER = 32 * 1024 * 1024  # bytes, unpacked
+
+
+@contextlib.contextmanager
+def writing_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip that appears when the block ends well. What goes into it should be compressed already."""
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        yield archive
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def open_members(path: Path) -> Iterator[Members]:
+    """The files in a zip or a folder; what goes wrong while they are read is reported as the zip's damage.
+
+    Raises:
+        PromptError: there are too many or too large ones, names that lead out of the archive, or damage.
+    """
+    try:
+        if path.is_dir():
+            yield _folder(path)
+            return
+        if path.stat().st_size > _LARGEST_ARCHIVE:
+            raise PromptError(f"{path.name!r} has more than {_LARGEST_ARCHIVE >> 20} MiB; split it by frames.")
+        with zipfile.ZipFile(path) as archive:
+            yield _zip(path.name, archive)
+    except Sam2Error:
+        raise
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PromptError(f"{path.name!r} cannot be read ({reason}); pack it again, without a password.") from error
+
+
+def _folder(path: Path) -> Members:
+    members: dict[PurePosixPath, Callable[[], bytes]] = {}
+    for each in sorted(path.rglob("*")):
+        place = PurePosixPath(each.relative_to(path).as_posix())
+        if each.is_file() and _wanted(place):
+            _check_size(place, each.stat().st_size)
+            members[place] = each.read_bytes
+    return members
+
+
+def _zip(name: str, archive: zipfile.ZipFile) -> Members:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    if len(entries) > _MOST_MEMBERS:
+        raise PromptError(f"{name!r} holds more than {_MOST_MEMBERS:,} files; split it by frames.")
+    members: dict[PurePosixPath, zipfile.ZipInfo] = {}
+    for entry in entries:
+        place = PurePosixPath(entry.filename)
+        if place.is_absolute() or ".." in place.parts or "\\" in entry.filename:
+            raise PromptError(f"{name!r} holds a file whose name leads out of it; pack it again.")
+        if place in members:
+            raise PromptError(f"{name!r} holds {str(place)[:80]!r} twice; keep one of them.")
+        _check_size(place, entry.file_size)
+        members[place] = entry
+    # zipfile unpacks no more bytes than an entry claims to have.
+    return {place: functools.partial(archive.read, entry) for place, entry in members.items() if _wanted(place)}
+
+
+def _check_size(place: PurePosixPath, size: int) -> None:
+    if size > _LARGEST_MEMBER:
+        raise PromptError(
+            f"{str(place)[:80]!r} has {size >> 20} MiB; one file of masks may have {_LARGEST_MEMBER >> 20} MiB at most."
+        )
+
+
+def _wanted(place: PurePosixPath) -> bool:
+    """Whether a file is somebody's, and not the operating system's."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
