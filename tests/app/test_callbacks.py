@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from app.page import build_page
 from app.results import write_results
 from app.screen import Screen
 from sam2_core.config import POCKET
-from sam2_core.errors import CheckpointError
+from sam2_core.errors import CheckpointError, Sam2Error
 from sam2_core.model import SAM2
 from sam2_core.prompts import Point
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
@@ -224,6 +226,7 @@ def test_results_hold_every_frame_and_score(do: Callbacks, manager: SessionManag
     *progress, (status, path) = do.download(token)
     assert status == ""
     assert all("Preparing the download" in values[0] for values in progress)
+    assert Path(path).name == "clip-masklets.zip"
     with zipfile.ZipFile(path) as archive:
         assert sorted(archive.namelist()) == sorted(
             ["overlay.mp4", "scores.csv", *(f"masks/{index:05d}.png" for index in range(FRAMES))]
@@ -250,6 +253,15 @@ def test_results_are_written_once_for_each_state(do: Callbacks, manager: Session
     assert later.archive != first.archive
     assert not first.folder.exists()
     assert not first.archive.exists()
+
+
+def test_a_full_disk_is_one_sentence(do: Callbacks, manager: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = manager.get(open_clip(do))
+    full = OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+    monkeypatch.setattr("app.results.zipfile.ZipFile", Mock(side_effect=full))
+    with pytest.raises(Sam2Error, match=r"^the results cannot be written: No space left on device; try again later\.$"):
+        write_results(session, lambda *_: None)
+    assert list(session.folder.glob("results-*")) == []
 
 
 def test_playing_swaps_the_frame_for_the_overlay(do: Callbacks) -> None:
