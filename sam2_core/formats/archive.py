@@ -20,6 +20,7 @@ Members: TypeAlias = Mapping[PurePosixPath, Callable[[], bytes]]
 """Name of a file in an archive or folder -> its content, when called."""
 
 _LARGEST_ARCHIVE = 256 * 1024 * 1024  # bytes
+_LARGEST_LIST = 32 * 1024 * 1024  # bytes: some hundred for each file
 _MOST_MEMBERS = 200_000
 _LARGEST_MEMBER = 32 * 1024 * 1024  # bytes, unpacked
 
@@ -51,13 +52,27 @@ def open_members(path: Path) -> Iterator[Members]:
             return
         if path.stat().st_size > _LARGEST_ARCHIVE:
             raise PromptError(f"{path.name!r} has more than {_LARGEST_ARCHIVE >> 20} MiB; split it by frames.")
-        with zipfile.ZipFile(path) as archive:
+        with _ModestFile(path) as file, zipfile.ZipFile(file) as archive:
             yield _zip(path.name, archive)
     except Sam2Error:
         raise
     except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise PromptError(f"{path.name!r} cannot be read ({reason}); pack it again, without a password.") from error
+
+
+class _ModestFile(io.FileIO):
+    """A file that is read in small parts, because zipfile reads a zip's whole list of contents before one can count."""
+
+    def read(self, size: int | None = -1, /) -> bytes | None:
+        """As any file does, but no more than a plausible list at a time.
+
+        Raises:
+            PromptError: more is asked for.
+        """
+        if size is not None and size > _LARGEST_LIST:
+            raise PromptError("the zip's list of contents is far too long; split it by frames.")
+        return super().read(size)
 
 
 def _folder(path: Path) -> Members:

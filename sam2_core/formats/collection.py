@@ -10,7 +10,8 @@ from sam2_core.rle import BoolMask, Rle
 
 _HIGHEST_ID = 65_535
 _MOST_OBJECTS = 255
-_MOST_BYTES = 512 * 1024 * 1024
+_MOST_BYTES = 1024 * 1024 * 1024
+_BYTES_PER_MASK = 300  # that Python needs besides the run lengths
 
 
 class MaskCollection:
@@ -71,7 +72,7 @@ class MaskCollection:
         if len(self._masklets) > _MOST_OBJECTS:
             raise PromptError(f"the masks are of more than {_MOST_OBJECTS} objects, the most that can be imported.")
         masklet[frame_index] = rle = Rle.encode(mask)
-        self._bytes += len(rle.data)
+        self._bytes += len(rle.data) + _BYTES_PER_MASK
         if self._bytes > _MOST_BYTES:
             raise PromptError("the masks are too many, or too torn, to be kept in memory; import fewer frames.")
 

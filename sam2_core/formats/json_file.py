@@ -47,7 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise PromptError(f"{path.name!r} has more than {_LARGEST_FILE >> 20} MiB of masks; split it by frames.")
     try:
         document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PromptError(
             f"{path.name!r} holds no masks that can be read: a zip, or JSON in COCO's or SA-V's form, is expected."
         ) from error

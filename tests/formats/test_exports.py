@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 from unittest.mock import patch
@@ -216,6 +217,21 @@ def test_what_is_cancelled_leaves_the_old_file(annotation: Annotation, tmp_path:
         EXPORTS[name].write(annotation, path, cancel)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_memory_does_not_grow_with_the_video(tmp_path: Path, name: str) -> None:
+    height, width, most = 160, 160, 1_500_000
+    mask = np.zeros((height, width), bool)
+    mask[40:100, 30:90] = True
+    annotation = annotation_of(blank_video(60, height, width), {1: dict.fromkeys(range(60), mask)})
+    assert 60 * height * width * 3 > 3 * most
+    EXPORTS[name].write(annotation, tmp_path / "once")  # imports and tables
+    tracemalloc.start()
+    EXPORTS[name].write(annotation, tmp_path / "again")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < most
 
 
 @pytest.mark.parametrize("name", EXPORTS)

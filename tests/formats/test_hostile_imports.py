@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sam2_core.errors import Cancelled, PromptError
-from sam2_core.formats import EXPORTS, collection, import_masks
+from sam2_core.formats import EXPORTS, archive, collection, import_masks
 from sam2_core.formats.json_file import read_json
 from tests.formats.annotations import annotation_of, blank_video
 
@@ -46,9 +46,9 @@ def header_only(width: int, height: int) -> bytes:
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in files.items():
-            archive.writestr(name, data)
+            file.writestr(name, data)
     return path
 
 
@@ -115,6 +115,15 @@ def test_a_password(tmp_path: Path) -> None:
         data[data.index(signature) + flags] |= 1
     path.write_bytes(data)
     check_one_sentence(path, "without a password")
+
+
+def test_a_list_of_contents_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zipped(tmp_path / "masks.zip", {f"{index:060d}.png": LABELS for index in range(20)})
+    monkeypatch.setattr(archive, "_LARGEST_LIST", 2000)
+    check_one_sentence(path, "the zip's list of contents is far too long")
+    monkeypatch.undo()
+    monkeypatch.setattr(archive, "_MOST_MEMBERS", 19)
+    check_one_sentence(path, "'masks.zip' holds more than 19 files")
 
 
 def test_there_is_nothing(tmp_path: Path) -> None:
@@ -204,7 +213,7 @@ def test_a_document_that_is_too_large(tmp_path: Path) -> None:
 
 
 def test_masks_that_grow_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "_MOST_BYTES", 60)
+    monkeypatch.setattr(collection, "_MOST_BYTES", 700)
     path = tmp_path / "masks.json"
     path.write_text(json.dumps(document("coco", tmp_path)))
     check_one_sentence(path, "too many, or too torn, to be kept in memory")
