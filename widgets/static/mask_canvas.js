@@ -135,12 +135,11 @@ export function outlineRuns(pixels, runs, pixel, width, thickness) {
   const reach = thickness * width;
   const differs = (i) => i >= 0 && i < pixels.length && (pixels[i] & RGB) !== rgb;
   forEachSpan(runs, width, (y, x0, x1) => {
-    const first = x0 > 0 ? x0 + thickness : x0;
-    const last = x1 < width ? x1 - thickness : x1;
     for (let x = x0; x < x1; x++) {
       const i = y * width + x;
       if ((pixels[i] & RGB) !== rgb) continue; // another object lies over this one
-      if (x < first || x >= last || differs(i - reach) || differs(i + reach)) pixels[i] = pixel;
+      const beside = (x >= thickness && differs(i - thickness)) || (x + thickness < width && differs(i + thickness));
+      if (beside || differs(i - reach) || differs(i + reach)) pixels[i] = pixel;
     }
   });
 }
@@ -325,7 +324,7 @@ export class Session {
     /** @type {Map<number, {epoch: number, runs: Map<number, Uint32Array>}>} */
     this.masks = new Map();
     this.candidates = new Map();
-    this.locked = new Set();
+    this.lockedFrames = []; // pairs of object and frame
     this.asked = new Set(); // frames whose masks are on their way
     this.seen = new Uint8Array(this.clip?.frames ?? 0);
     this.epoch = 0;
@@ -336,14 +335,14 @@ export class Session {
     this.token = message.token;
     this.clip = message.clip;
     if (another) this.forget();
-    this.model = message.model ?? this.model;
+    this.model = message.model;
     this.objects = message.objects;
     this.prompts = message.prompts;
     this.job = message.job;
     this.canUndo = message.can_undo;
     this.canRedo = message.can_redo;
-    this.locked = new Set((message.locked_frames ?? []).map(([obj, frame]) => pair(obj, frame)));
-    this.tracks = new Map((message.scores ?? []).map((row) => [row.obj, this.trackFromMessage(row)]));
+    this.lockedFrames = message.locked_frames;
+    this.tracks = new Map(message.scores.map((row) => [row.obj, this.trackFromMessage(row)]));
   }
 
   trackFromMessage({ first, iou, score }) {
@@ -403,7 +402,7 @@ export class Session {
   }
 
   isLocked(obj, frame) {
-    return this.locked.has(pair(obj, frame));
+    return this.lockedFrames.some((locked) => locked[0] === obj && locked[1] === frame);
   }
 
   hasMasks(frame) {
@@ -719,6 +718,7 @@ class Stage {
     const context = this.back.getContext('2d');
     context.clearRect(0, 0, this.size.width, this.size.height);
     if (!this.picture) return;
+    this.tint();
     context.imageSmoothingEnabled = this.view.scale < 3;
     this.draw(context, this.picture);
     this.draw(context, this.overlay.canvas);
@@ -1378,9 +1378,8 @@ class Timeline {
 
   paintLocks(context, y, obj, ink) {
     context.fillStyle = ink;
-    for (let frame = 0; frame < this.frames && this.studio.session.locked.size; frame++) {
-      if (!this.studio.session.isLocked(obj, frame)) continue;
-      context.fillRect(Math.floor(this.centre(frame)) - 2, y + LANE - 4, 5, 3);
+    for (const [locked, frame] of this.studio.session.lockedFrames) {
+      if (locked === obj) context.fillRect(Math.floor(this.centre(frame)) - 2, y + LANE - 4, 5, 3);
     }
   }
 
@@ -2119,7 +2118,7 @@ class Studio {
 
   // What is painted -----------------------------------------------------------------------------------------------
 
-  /** Redraws parts before the screen's next picture: masks, picture, marks, ribbon, playhead, panels. */
+  /** Redraws parts before the screen's next picture: masks, marks, ribbon, playhead, panels. */
   refresh(...parts) {
     for (const part of parts) this.dirty.add(part);
     this.repaint ||= requestAnimationFrame(() => this.paint());
@@ -2130,11 +2129,8 @@ class Studio {
     this.dirty = new Set();
     this.repaint = 0;
     const { clip } = this.session;
-    if (this.stage.picture) {
-      if (dirty.has('masks')) this.stage.tint();
-      if (dirty.has('masks') || dirty.has('picture')) this.stage.paintBack();
-      if (dirty.has('marks')) this.stage.paintFront();
-    }
+    if (dirty.has('masks')) this.stage.paintBack();
+    if (dirty.has('marks')) this.stage.paintFront();
     this.timeline.element.hidden = !clip || clip.still;
     if (clip && !clip.still) {
       if (dirty.has('ribbon')) this.timeline.paint();
@@ -2242,8 +2238,8 @@ class Studio {
     if (asked === 'add_object' || !isKnown) this.selected = objects.at(-1)?.obj ?? null;
     this.stage.selected = this.stage.hovered = null;
     const isOther = token !== message.token || JSON.stringify(clip) !== JSON.stringify(message.clip);
-    if (!this.session.clip) return;
-    if (isOther) this.open();
+    if (!this.session.clip) this.stage.picture = null;
+    else if (isOther) this.open();
     else this.fetchMasks();
     this.fetchCandidates();
     this.refresh('masks', 'marks', 'ribbon');

@@ -1,0 +1,394 @@
+"""The canvas as a user meets it, in a real browser, with a pretended host that answers as docs/protocol.md says."""
+
+import base64
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, expect
+
+from sam2_core.rle import BoolMask, Rle
+from tests.browser.studio import browsing
+from tests.canvas.canvas_page import AROUND_BLUE, RED_BALL, SKY, YELLOW_BALL, CanvasPage, serving
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., CanvasPage]
+BESIDE_THE_DOT = (RED_BALL[0] + 0.03, RED_BALL[1] + 0.03)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with browsing(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture
+def canvas(browser: Browser, url: str) -> Iterator[Open]:
+    """Opens pages."""
+    pages: list[CanvasPage] = []
+
+    def make(query: str = "", **context: Any) -> CanvasPage:
+        pages.append(CanvasPage(browser, url, query, **context))
+        return pages[-1]
+
+    yield make
+    for page in pages:
+        page.page.close()
+    assert [page.errors for page in pages] == [[]] * len(pages)
+
+
+def decoded(message: dict[str, Any]) -> BoolMask:
+    """The mask of a message, ``[720, 1280]``."""
+    return Rle(720, 1280, base64.b64decode(message["rle"])).decode()
+
+
+def test_pure_helpers_pass_their_own_tests() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node: install nodejs to run the tests of the canvas's pure helpers")
+    tests = Path(__file__).with_name("helpers.test.mjs")
+    finished = subprocess.run([node, "--test", str(tests)], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_a_click_is_seen_at_once_and_then_answered_by_a_mask_with_candidates(canvas: Open) -> None:
+    tab = canvas("?delay=400")
+    before = tab.pixel(BESIDE_THE_DOT)
+    tab.page.mouse.click(*tab.at(RED_BALL))
+    tab.wait("window.painted.length > 0")
+    tab.page.wait_for_timeout(100)
+    assert tab.pixel((RED_BALL[0], RED_BALL[1] + 0.007), layer=1)[3] > 100  # the dot, before any answer
+    assert tab.said("click") == []  # the object comes first
+    click = tab.wait_for("click")
+    assert (click["x"], click["y"]) == pytest.approx(RED_BALL, abs=0.002)
+    assert (click["frame"], click["obj"], click["positive"]) == (0, 1, True)
+    expect(tab.page.locator(".card")).to_have_count(3)
+    assert np.abs(np.subtract(tab.pixel(BESIDE_THE_DOT), before)).max() > 30
+    tab.press("2")
+    assert tab.wait_for("choose")["candidate"] == 2
+    expect(tab.page.locator(".card").nth(1)).to_have_attribute("aria-pressed", "true")
+
+
+def test_right_button_shift_and_the_switch_make_negative_clicks(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.click(SKY, button="right")
+    tab.page.keyboard.down("Shift")
+    tab.click((0.2, 0.1))
+    tab.page.keyboard.up("Shift")
+    tab.press("x")
+    tab.click((0.3, 0.1))
+    assert [click["positive"] for click in tab.said("click")] == [True, False, False, False]
+    expect(tab.page.locator(".chip")).to_have_count(4)
+
+
+def test_a_drag_draws_a_box(canvas: Open) -> None:
+    tab = canvas()
+    tab.drag(*AROUND_BLUE)
+    box = tab.wait_for("box")
+    assert [box[name] for name in ("x0", "y0", "x1", "y1")] == pytest.approx([0.75, 0.62, 0.89, 0.86], abs=0.003)
+    assert tab.said("click") == []
+
+
+def test_brush_and_eraser_send_the_whole_mask_once(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.press("b")
+    tab.drag((0.16, 0.5), (0.4, 0.5))
+    painted = decoded(tab.wait_for("mask"))
+    assert len(tab.said("mask")) == 1
+    assert painted[360, 300]  # the stroke
+    assert painted[round(0.68 * 720), round(0.16 * 1280)]  # what was there before
+    assert not painted[100, 100]
+    tab.press("e")
+    tab.drag((0.3, 0.4), (0.3, 0.6))
+    erased = decoded(tab.wait_for("mask", 2))
+    assert not erased[360, round(0.3 * 1280)]
+    assert erased[360, round(0.2 * 1280)]
+    assert (~painted & erased).sum() == 0
+
+
+def test_each_prompt_can_be_deleted(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.click(BESIDE_THE_DOT)
+    tab.drag((0.06, 0.5), (0.26, 0.86))
+    tab.point(RED_BALL)
+    x, y = tab.at(RED_BALL)
+    tab.page.mouse.click(x + 13, y - 13)  # the cross beside the dot
+    assert tab.wait_for("remove_prompt") | {"kind": "point", "index": 0} == tab.said("remove_prompt")[0]
+    tab.settle()
+    tab.click((0.26, 0.7))  # the line of the box
+    tab.press("Delete")
+    assert tab.wait_for("remove_prompt", 2)["kind"] == "box"
+    tab.page.get_by_label("Delete click 1").click()
+    assert tab.wait_for("remove_prompt", 3)["kind"] == "point"
+    tab.settle()
+    expect(tab.page.locator(".chip")).to_have_count(0)
+    assert len(tab.said("click")) == 2  # choosing a prompt is no click
+
+
+def test_hovering_asks_one_question_at_a_time_and_shows_the_newest_answer(canvas: Open) -> None:
+    tab = canvas("?delay=60")
+    tab.click(RED_BALL)
+    for step in range(20):
+        tab.point((0.3 + step * 0.004, 0.32))
+    tab.page.wait_for_timeout(400)
+    questions = tab.said("hover")
+    assert 2 <= len(questions) < 20
+    assert questions[-1]["x"] == pytest.approx(0.376, abs=0.002)
+    assert tab.pixel(YELLOW_BALL, layer=1)[3] > 80
+    tab.point((0.5, 0.5))
+    tab.page.wait_for_timeout(400)
+    assert tab.pixel(YELLOW_BALL, layer=1)[3] == 0
+
+
+def test_tracking_pauses_resumes_cancels_and_finishes(canvas: Open) -> None:
+    tab = canvas("?step=30")
+    tab.click(RED_BALL)
+    tab.press("t")
+    tab.wait("host.job?.done > 3")
+    progress = tab.page.locator(".progress")
+    expect(progress).to_contain_text("of 120")
+    tab.press("k")
+    expect(progress).to_contain_text("paused")
+    tab.press("k")
+    tab.wait_for("resume")
+    tab.button("Cancel").click()
+    expect(tab.page.locator(".message")).to_contain_text("Cancelled")
+    kept = tab.page.evaluate("host.state.masks.size")
+    assert 3 < kept < 120
+    tab.press("Home", "Escape")
+    tab.page.evaluate("host.step = 0")
+    tab.track()
+    assert tab.said("track")[-1]["direction"] == "both"
+    assert tab.page.evaluate("host.state.masks.size") == 120
+    expect(tab.page.locator(".message")).to_contain_text("Tracked 120 frames")
+    assert tab.frame() == 0  # back where it began
+
+
+def test_range_and_selected_object_limit_tracking(canvas: Open) -> None:
+    tab = canvas("?step=0")
+    tab.add_three_objects()
+    tab.press("Shift+ArrowRight", "o", "Home", "i")
+    tab.page.locator(".transport").get_by_label("Track the selected object only").click()
+    tab.press(".")
+    track = tab.wait_for("track")
+    assert {name: track[name] for name in ("direction", "first", "last", "objects")} == {
+        "direction": "forward", "first": 0, "last": 10, "objects": [3],
+    }  # fmt: skip
+
+
+def test_after_tracking_problems_are_found_locked_and_undone(canvas: Open) -> None:
+    tab = canvas("?step=0")
+    tab.click(RED_BALL)
+    tab.track()
+    tab.press("j")
+    vanished = tab.frame()
+    assert 70 < vanished < 80  # behind the pillar
+    tab.press("j")
+    assert 36 < tab.frame() < 44  # the weak stretch
+    tab.press("l")
+    assert tab.wait_for("lock_frame")["locked"] is True
+    tab.press("Control+z", "Control+z")
+    assert tab.page.evaluate("host.state.masks.size") == 1
+    tab.press("Control+Shift+Z")
+    tab.wait("host.state.masks.size === 120")
+
+
+def test_undo_takes_the_mask_off_the_picture(canvas: Open) -> None:
+    tab = canvas()
+    clean = tab.pixel(BESIDE_THE_DOT)
+    tab.click(RED_BALL)
+    masked = tab.pixel(BESIDE_THE_DOT)
+    assert masked != clean
+    tab.press("z")
+    assert tab.pixel(BESIDE_THE_DOT) == clean
+    tab.press("y")
+    tab.page.wait_for_timeout(200)
+    assert tab.pixel(BESIDE_THE_DOT) == masked
+
+
+def test_look_of_the_masks(canvas: Open) -> None:
+    tab = canvas()
+    clean = tab.pixel(BESIDE_THE_DOT)
+    tab.click(RED_BALL)
+    tab.press("m")
+    assert tab.pixel(BESIDE_THE_DOT) == clean  # outlines only
+    tab.press("m", "n", "s")
+    assert tab.pixel(BESIDE_THE_DOT) == clean  # another object is selected, alone
+    tab.press("s", "ArrowUp", "h")
+    assert tab.pixel(BESIDE_THE_DOT) == clean
+    assert tab.wait_for("edit_object")["hidden"] is True
+    tab.press("h")
+    assert tab.pixel(BESIDE_THE_DOT) != clean
+
+
+def test_objects_are_renamed_locked_and_removed_and_a_name_is_only_text(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.press("F2")
+    tab.page.keyboard.type("<b>Nina</b> 1b")
+    tab.press("Enter")
+    assert tab.wait_for("edit_object")["name"] == "<b>Nina</b> 1b"
+    assert tab.said("choose") == []  # typing presses no shortcut
+    expect(tab.page.locator(".object .name")).to_have_text("<b>Nina</b> 1b")
+    tab.button("Lock <b>Nina").click()
+    tab.settle()
+    tab.click(SKY)
+    assert len(tab.said("click")) == 1
+    expect(tab.page.locator(".message")).to_contain_text("locked")
+    tab.button("Remove <b>Nina").click()
+    tab.settle()
+    expect(tab.page.locator(".object")).to_have_count(0)
+
+
+def test_a_click_right_after_a_new_object_belongs_to_it(canvas: Open) -> None:
+    tab = canvas("?delay=100")
+    tab.click(RED_BALL)
+    tab.page.keyboard.press("n")
+    tab.page.mouse.click(*tab.at(YELLOW_BALL))
+    assert tab.wait_for("click", 2)["obj"] == 2
+
+
+def test_zoom_pan_and_fit_keep_clicks_in_their_place(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(SKY)  # refused, but the canvas has the focus now
+    tab.point(RED_BALL)
+    tab.page.mouse.wheel(0, -400)
+    tab.page.keyboard.down("Space")
+    tab.page.mouse.down()
+    x, y = tab.at(RED_BALL)
+    tab.page.mouse.move(x + 120, y - 60, steps=3)
+    tab.page.mouse.up()
+    tab.page.keyboard.up("Space")
+    tab.page.mouse.click(x + 120, y - 60)
+    click = tab.wait_for("click", 2)
+    assert (click["x"], click["y"]) == pytest.approx(RED_BALL, abs=0.002)
+    tab.settle()
+    assert tab.page.locator(".button.play").first.get_attribute("aria-label") == "Play (Space)"  # space was a hand
+    tab.press("0")
+    tab.click(YELLOW_BALL)
+    assert tab.wait_for("click", 3)["y"] == pytest.approx(YELLOW_BALL[1], abs=0.002)
+
+
+def test_an_error_is_one_sentence_that_goes_away(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(SKY)
+    message = tab.page.locator(".message")
+    expect(message).to_contain_text("nothing to segment")
+    assert tab.pixel(SKY, layer=1)[3] == 0  # its dot is gone
+    tab.press("Escape")
+    expect(message).to_be_hidden()
+
+
+def test_playback_shows_frames_in_order_with_their_masks(canvas: Open) -> None:
+    tab = canvas("?frames=30&step=0")
+    tab.click(RED_BALL)
+    tab.track()
+    tab.page.evaluate("window.painted.length = 0")
+    tab.press(" ")
+    tab.wait("window.painted.some(([frame]) => frame === 29)")
+    frames = tab.page.evaluate("window.painted.map(([frame]) => frame)")
+    assert frames == sorted(frames)
+    expect(tab.button("Play")).to_be_visible()  # it stops at the end
+
+
+def test_playback_of_a_video_and_without_one_that_can_be_played(canvas: Open) -> None:
+    tab = canvas("?frames=30&video=/examples/clips/big-buck-bunny.mp4")
+    painted = tab.pixel((0.5, 0.5))
+    tab.press(" ")
+    tab.wait("window.painted.at(-1)[0] > 4")
+    if tab.page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
+        assert tab.pixel((0.5, 0.5)) != painted  # a picture of the video, not of the balls
+    broken = canvas("?frames=30&video=/nothing.mp4")
+    broken.press(" ")
+    broken.wait("window.painted.at(-1)[0] > 4")
+
+
+def test_a_still_picture_has_no_timeline_and_frames_may_come_as_buffers(canvas: Open) -> None:
+    tab = canvas("?frames=1&buffers")
+    tab.wait_for("frame")
+    expect(tab.page.locator(".timeline")).to_be_hidden()
+    expect(tab.page.locator(".transport")).to_be_hidden()
+    tab.click((0.22, 0.45))
+    expect(tab.page.locator(".card")).to_have_count(3)
+
+
+def test_ten_thousand_frames_need_no_more_elements_than_a_hundred(canvas: Open) -> None:
+    count = "document.querySelector('#canvas').shadowRoot.querySelectorAll('*').length"
+    short, long = canvas("?frames=100"), canvas("?frames=10000")
+    for tab in (short, long):
+        tab.click(RED_BALL)
+    assert short.page.evaluate(count) == long.page.evaluate(count)
+    long.press("End")
+    assert long.frame() == 9999
+    ruler = long.page.locator(".ruler").bounding_box()
+    assert ruler
+    long.page.mouse.click(ruler["x"] + ruler["width"] / 2, ruler["y"] + 6)
+    assert long.frame() == pytest.approx(5000, abs=20)
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_is_in_sight_and_has_a_name(canvas: Open, width: int, scheme: str) -> None:
+    tab = canvas(width=width, color_scheme=scheme)
+    tab.add_three_objects()
+    buttons = tab.page.locator("button:visible")
+    for bounds in [button.bounding_box() for button in buttons.all()]:
+        assert bounds
+        assert bounds["x"] >= 0
+        assert bounds["x"] + bounds["width"] <= width
+    named = "(all) => all.every((one) => one.getAttribute('aria-label') || one.textContent.trim())"
+    assert buttons.evaluate_all(named)
+    background = tab.page.locator(".studio").evaluate("(element) => getComputedStyle(element).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    # the host page's hot pink capitals stay outside
+    assert tab.page.locator(".primary").evaluate("(element) => getComputedStyle(element).textTransform") == "none"
+
+
+def test_no_key_reaches_the_page_and_every_control_is_reached_by_tab(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.press("b", "c", "1", "ArrowRight", "?")
+    tab.page.keyboard.press("Escape")
+    assert tab.page.evaluate("window.leaked") == []
+    focused = "document.querySelector('#canvas').shadowRoot.activeElement?.getAttribute('aria-label')"
+    names = []
+    for _ in range(12):
+        tab.page.keyboard.press("Tab")
+        names.append(tab.page.evaluate(focused))
+    assert names[:4] == ["Click, or drag a box", "Brush", "Eraser", "Undo"]
+    assert tab.page.locator("#canvas").get_attribute("data-lm-suppress-shortcuts") == "true"
+
+
+def test_anywidget_gets_the_same_canvas_and_can_close_it(canvas: Open) -> None:
+    tab = canvas()
+    tab.page.evaluate(
+        """async () => {
+            const { default: widget } = await import('/widgets/static/mask_canvas.js');
+            const host = new window.host.constructor({ frames: 5, buffers: true });
+            const model = {
+                send: (message) => host.transport.send(message),
+                on: (name, callback) => { window.stop = host.transport.onMessage(callback); },
+                off: () => window.stop(),
+                get: () => '.stage { height: 300px; }',
+            };
+            window.el = document.body.appendChild(document.createElement('div'));
+            window.close = widget.render({ model, el: window.el });
+            window.listeners = host.listeners;
+        }"""
+    )
+    tab.wait("window.el.shadowRoot.querySelector('.clip').textContent.includes('5 frames')")
+    tab.page.evaluate("window.close()")
+    assert tab.page.evaluate("[window.el.shadowRoot.childElementCount, window.listeners.size]") == [0, 0]
