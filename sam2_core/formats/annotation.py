@@ -16,12 +16,11 @@ from sam2_core.rle import Rle
 Progress = Callable[[int, int], None]
 """Told how many frames are done, of how many. What it raises ends the work, and nothing of it is left."""
 
+_LONGEST_STEM = 120  # bytes: file systems take 255, and more is to be added
+
 
 def silent(_done: int, _total: int) -> None:
     """Progress that nobody wants to know."""
-
-
-_LONGEST_STEM = 120  # bytes: file systems take 255, and more is to be added
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from sam2_core.errors import PromptError, Sam2Error
+from sam2_core.errors import PromptError
 from sam2_core.media import replacing
 
 Members: TypeAlias = Mapping[PurePosixPath, Callable[[], bytes]]
@@ -41,30 +41,38 @@ def png(image: Image.Image) -> bytes:
 
 @contextlib.contextmanager
 def open_members(path: Path) -> Iterator[Members]:
-    """The files in a zip or a folder; what goes wrong while they are read is reported as the zip's damage.
+    """The files in a zip or a folder, which are read while the block lasts.
 
     Raises:
         PromptError: there are too many or too large ones, names that lead out of the archive, or damage.
     """
+    if path.is_dir():
+        yield _folder(path)
+        return
+    if path.stat().st_size > _LARGEST_ARCHIVE:
+        raise PromptError(f"{path.name!r} has more than {_LARGEST_ARCHIVE >> 20} MiB; split it by frames.")
+    with contextlib.ExitStack() as opened:
+        with _damage(path.name):
+            archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(_ModestFile(path))))
+            members = _zip(path.name, archive)
+        yield members
+
+
+@contextlib.contextmanager
+def _damage(name: str) -> Iterator[None]:
     try:
-        if path.is_dir():
-            yield _folder(path)
-            return
-        if path.stat().st_size > _LARGEST_ARCHIVE:
-            raise PromptError(f"{path.name!r} has more than {_LARGEST_ARCHIVE >> 20} MiB; split it by frames.")
-        with _ModestFile(path) as file, zipfile.ZipFile(file) as archive:
-            yield _zip(path.name, archive)
-    except Sam2Error:
+        yield
+    except PromptError:
         raise
     except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise PromptError(f"{path.name!r} cannot be read ({reason}); pack it again, without a password.") from error
+        raise PromptError(f"{name!r} cannot be read ({reason}); pack it again, without a password.") from error
 
 
 class _ModestFile(io.FileIO):
     """A file that is read in small parts, because zipfile reads a zip's whole list of contents before one can count."""
 
-    def read(self, size: int | None = -1, /) -> bytes | None:
+    def read(self, size: int | None = -1, /) -> bytes:
         """As any file does, but no more than a plausible list at a time.
 
         Raises:
@@ -72,7 +80,7 @@ class _ModestFile(io.FileIO):
         """
         if size is not None and size > _LARGEST_LIST:
             raise PromptError("the zip's list of contents is far too long; split it by frames.")
-        return super().read(size)
+        return super().read(size) or b""
 
 
 def _folder(path: Path) -> Members:
@@ -81,7 +89,7 @@ def _folder(path: Path) -> Members:
         place = PurePosixPath(each.relative_to(path).as_posix())
         if each.is_file() and _wanted(place):
             _check_size(place, each.stat().st_size)
-            members[place] = each.read_bytes
+            members[place] = functools.partial(_read, path.name, each.read_bytes)
     return members
 
 
@@ -99,7 +107,16 @@ def _zip(name: str, archive: zipfile.ZipFile) -> Members:
         _check_size(place, entry.file_size)
         members[place] = entry
     # zipfile unpacks no more bytes than an entry claims to have.
-    return {place: functools.partial(archive.read, entry) for place, entry in members.items() if _wanted(place)}
+    return {
+        place: functools.partial(_read, name, functools.partial(archive.read, entry))
+        for place, entry in members.items()
+        if _wanted(place)
+    }
+
+
+def _read(name: str, read: Callable[[], bytes]) -> bytes:
+    with _damage(name):
+        return read()
 
 
 def _check_size(place: PurePosixPath, size: int) -> None:

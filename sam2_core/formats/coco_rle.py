@@ -9,6 +9,7 @@ which a stranger's file may hold; the tests compare both.
 from __future__ import annotations
 
 import re
+import reprlib
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,9 @@ def from_coco(size: object, counts: object, height: int, width: int) -> BoolMask
         PromptError: it is of another size, or not made of run lengths that add up to it.
     """
     if size != [height, width]:
-        raise PromptError(f"masks have the video's size, [{height}, {width}]; one has the size {str(size)[:40]}.")
+        raise PromptError(
+            f"masks have the video's size, [{height}, {width}]; one has the size {reprlib.repr(size)[:40]}."
+        )
     runs = _unpack(counts) if isinstance(counts, str) else _listed(counts)
     if runs.size == 0 or runs.min() < 0 or runs.max() > height * width or runs.sum() != height * width:
         raise PromptError(f"a mask's run lengths should add up to {height} x {width} pixels, and do not.")

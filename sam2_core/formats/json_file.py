@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -94,4 +95,4 @@ _NOUNS: Mapping[type, str] = {list: "a list", dict: "an object", str: "a text"}
 
 
 def _described(value: object) -> str:
-    return "missing" if value is None else repr(value)[:40]
+    return "missing" if value is None else reprlib.repr(value)[:40]

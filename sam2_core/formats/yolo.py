@@ -9,8 +9,8 @@
 
 A class is a name; objects of the same name share it. A line has one polygon, and an object is one line: its other
 parts and its holes are joined to the longest outline by bridges without width, so that filling by the even-odd rule
-(``cv2.fillPoly``, which Ultralytics uses) keeps holes open. Vertices lie on the corners of pixels. A frame without
-objects has an empty text file: a picture of the background.
+(``cv2.fillPoly``, which Ultralytics uses, and which adds the pixels that lines touch) keeps holes open. Vertices lie
+on the corners of pixels. A frame without objects has an empty text file: a picture of the background.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from sam2_core.media import encode_jpeg
 from sam2_core.rle import BoolMask
 
 _JPEG_QUALITY = 92
-_LONGEST_LABELS = 4 * 1024 * 1024  # bytes of one file: filling takes time
+_LONGEST_LABELS = 4 * 1024 * 1024  # characters of one file: filling takes time
+_MOST_LINES = 1000
 
 
 def write_yolo(annotation: Annotation, path: Path, progress: Progress) -> None:
@@ -77,13 +78,13 @@ def read_yolo(members: Members, masks: MaskCollection, progress: Progress) -> No
     for done, place in enumerate(files, start=1):
         found: dict[int, BoolMask] = {}
         text, name = members[place]().decode("utf-8", "replace"), str(place)[-80:]
-        if len(text) > _LONGEST_LABELS:
-            raise PromptError(f"{name!r} has polygons of far too many points; simplify them.")
-        for line in text.splitlines():
-            if line.strip():
-                object_id, vertices = _parse(line, name)
-                pixels = fill(vertices * (masks.width, masks.height), masks.height, masks.width)
-                found[object_id] = found[object_id] | pixels if object_id in found else pixels
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(text) > _LONGEST_LABELS or len(lines) > _MOST_LINES:
+            raise PromptError(f"{name!r} has far too many polygons or points; simplify them.")
+        for line in lines:
+            object_id, vertices = _parse(line, name)
+            pixels = fill(vertices * (masks.width, masks.height), masks.height, masks.width)
+            found[object_id] = found[object_id] | pixels if object_id in found else pixels
         for object_id, pixels in found.items():
             masks.add(object_id, masks.frame_named(place.stem), pixels)
         progress(done, len(files))

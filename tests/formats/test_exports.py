@@ -270,7 +270,7 @@ def test_masks_that_are_none_of_the_videos(
     ("name", "stem"),
     [
         ("bear.mp4", "bear"), ("../../etc/passwd", "etc_passwd"), ("a b/c?.mov", "a_b_c"), ("<b>.gif", "b"),
-        ("...", "clip"), ("", "clip"), ("Bär-2.WEBM", "Bär-2"), ("no suffix", "no_suffix"),
+        ("...", "clip"), ("", "clip"), ("Bär-2.WEBM", "Bär-2"), ("no suffix", "no_suffix"), ("\udcff.mp4", "clip"),
         ("ü" * 200 + ".mp4", "ü" * 60),
     ],
 )  # fmt: skip

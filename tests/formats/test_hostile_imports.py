@@ -83,7 +83,8 @@ def zipped(path: Path, files: dict[str, bytes]) -> Path:
         ({"labels/0.txt": b"0 0 0 1 1 1 1.5\n"}, "a line of 'labels/0.txt' should be a class and three or more"),
         ({"labels/0.txt": b"-1 0 0 1 1 1 0\n"}, "a line of 'labels/0.txt' should be a class and three or more"),
         ({"labels/0.txt": b"\xff\xfe\n"}, "a line of 'labels/0.txt' should be a class and three or more"),
-        ({"labels/0.txt": b"0" + b" 0" * (5 << 19)}, "'labels/0.txt' has polygons of far too many points"),
+        ({"labels/0.txt": b"0 0 0 1 1 1 0\n" * 1001}, "'labels/0.txt' has far too many polygons or points"),
+        ({"labels/0.txt": b"0" + b" 0" * (5 << 19)}, "'labels/0.txt' has far too many polygons or points"),
     ],
 )
 def test_archives(files: dict[str, bytes], message: str, tmp_path: Path) -> None:
