@@ -5,28 +5,26 @@ from __future__ import annotations
 import functools
 import html
 import inspect
-import time
-from collections.abc import Callable, Iterator, Sequence
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import fragments
-from app.background import Background, Progress, in_words
-from app.results import write_results
-from app.screen import Screen, Update, nothing, passing_frame, screen
-from sam2_core.errors import ProtocolError, Sam2Error
-from sam2_core.prompts import Point
+from app.background import Background
+from app.results import annotation_of
+from sam2_core.errors import ProtocolError, Sam2Error, SessionNotFound
+from sam2_core.formats import find_export, import_masks
 from sam2_core.session import Session, SessionManager
-from sam2_core.tracking.policies import Direction
-from widgets.protocol import parse_index, parse_prompt
+from sam2_core.session.commands import SetMask
+from widgets.conversation import NO_SESSION, Conversation
+from widgets.protocol import Message, error_message, parse_pick, reply_number
 
-THIS, NOT_THIS = "this", "not this"
-"""What a click says."""
-_PICTURES_PER_SECOND = 8
-"""Frames shown while tracking; more would only compete with the model for the processor."""
-
+Update = dict[str, Any]
 Values = tuple[Any, ...]
 
 
@@ -51,11 +49,14 @@ def told(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell(error: Sam2Error) -> Update:
-    first, space, rest = str(error).partition(" ")
-    text = (first.capitalize() if first.isalpha() else first) + space + rest
-    gr.Warning(html.escape(text))  # Gradio shows messages as HTML, and they may quote the name of a visitor's file
+    gr.Warning(html.escape(error_message(error)["message"]))  # Gradio shows HTML, and this may quote a file's name
     skip: Update = gr.skip()
     return skip
+
+
+def _value(messages: Sequence[Message]) -> str:
+    """Messages as the canvas component takes them."""
+    return json.dumps(messages, separators=(",", ":"))
 
 
 class Callbacks:
@@ -71,206 +72,151 @@ class Callbacks:
         self._clips = clips
         self._tokens: dict[str, str] = {}  # of open pages, to know whose session it is when one is left
 
+    # The canvas --------------------------------------------------------------------------------------------------
+
+    def said(self, event: gr.EventData, request: gr.Request) -> Iterator[str]:
+        """Answer the canvas; news of tracking follow until it ends."""
+        data = event._data if isinstance(event._data, Mapping) else {}
+        token, message = data.get("token"), data.get("message")
+        try:
+            session = self._manager.get(token if isinstance(token, str) else "")
+        except Sam2Error as error:
+            yield _value(_without_session(message, error if token else None))
+            return
+        self._tokens[request.session_hash or ""] = session.token
+        for batch in Conversation(session).answer(message):
+            yield _value(batch)
+
     # Clips -------------------------------------------------------------------------------------------------------
 
     @told
-    def open_example(self, token: str, model: str, event: gr.EventData, request: gr.Request) -> Iterator[Values]:
+    def open_example(self, token: str, model: str, event: gr.EventData) -> Iterator[Values]:
         """Open an example clip; the session that was open on this page ends."""
-        place = parse_index(event._data, "pick")
+        place = parse_pick(event._data)
         if not 0 <= place < len(self._clips):
             raise ProtocolError("there is no such example; reload the page.")
-        yield from self._open(lambda: self._manager.open(self._clips[place], model), token, request)
+        yield from self._open(token, lambda: self._manager.open(self._clips[place], model))
 
     @told
-    def open_upload(self, upload: str, token: str, model: str, request: gr.Request) -> Iterator[Values]:
-        """Open what was uploaded."""
-        yield from self._open(lambda: self._manager.ingest(Path(upload), model), token, request)
+    def open_upload(self, token: str, uploads: list[str], model: str) -> Iterator[Values]:
+        """Open what was uploaded; several pictures become a clip in the order of their names."""
+        yield from self._open(token, lambda: self._manager.ingest(_one_path(uploads), model))
 
-    def _open(self, opening: Callable[[], Session], token: str, request: gr.Request) -> Iterator[Values]:
-        skip = gr.skip()
-        yield skip, skip, skip, skip, fragments.note("Reading the clip …"), *nothing()
+    @told
+    def open_project(self, token: str, upload: str) -> Iterator[Values]:
+        """Go on with a project that was saved here or elsewhere."""
+        yield from self._open(token, lambda: self._manager.open_project(Path(upload)))
+
+    def _open(self, token: str, opening: Callable[[], Session]) -> Iterator[Values]:
+        yield gr.skip(), fragments.note("Reading the clip …")
         try:
             session = opening()
         except Sam2Error:
-            yield skip, skip, skip, skip, "", *nothing()
+            yield gr.skip(), ""
             raise
         self._manager.close(token)
-        self._tokens[request.session_hash or ""] = session.token
-        last = len(session.video) - 1
-        first = screen(session, 0, session.new_object())._replace(slider=gr.update(value=0, maximum=max(last, 1)))
-        is_video = gr.update(visible=not session.video.is_image)
-        yield session.token, gr.update(visible=False), gr.update(visible=True), is_video, "", *first
+        yield _value([Conversation(session).state()]), ""
 
     def leave(self, token: str) -> Values:
-        """Back to the choice of a clip."""
+        """End the session and go back to the choice of a clip."""
         self._manager.close(token)
-        return "", gr.update(visible=True), gr.update(visible=False), ""
+        return _value([NO_SESSION]), ""
 
     def unload(self, request: gr.Request) -> None:
-        """The page was closed, or the connection dropped."""
+        """The page was closed, or the connection dropped: its session rests soon, and wakes when someone comes back."""
         self._manager.detach(self._tokens.pop(request.session_hash or "", None))
 
-    # Looking around ----------------------------------------------------------------------------------------------
+    # Masks in and out --------------------------------------------------------------------------------------------
 
     @told
-    def seek(self, token: str, frame_index: float, object_id: int) -> Values:
-        """Go to a frame, which ends playback."""
-        return self._show_frame(token, int(frame_index), object_id)
+    def export(self, token: str, name: str) -> Iterator[Values]:
+        """Make a file of the masks; the page then presses the button that fetches it."""
+        session, chosen = self._manager.get(token), find_export(name)
+        annotation = annotation_of(session)
+        path = session.folder / "exports" / chosen.file_name(annotation)
+        yield from _made(path, lambda progress: chosen.write(annotation, path, progress), "Exporting", "frame")
 
     @told
-    def seek_in_ribbon(self, token: str, object_id: int, event: gr.EventData) -> Values:
-        """Go to the frame under the pointer."""
-        return self._show_frame(token, parse_index(event._data, "frame"), object_id)
-
-    @told
-    def step(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Values:
-        """Go some frames on or back."""
-        return self._show_frame(token, frame_index + parse_index(event._data, "by"), object_id)
-
-    def _show_frame(self, token: str, frame_index: int, object_id: int) -> Values:
-        return *screen(self._manager.get(token), frame_index, object_id), *self.stop_playing()
-
-    # Prompts and objects -----------------------------------------------------------------------------------------
-
-    @told
-    def prompt(self, token: str, object_id: int, kind: str, event: gr.EventData) -> Screen:
-        """A click or a box."""
-        session, said = self._manager.get(token), parse_prompt(event._data)
-        if isinstance(said.shape, Point):
-            positive = said.shape.positive and kind != NOT_THIS
-            session.add_point(object_id, said.frame_index, Point(said.shape.x, said.shape.y, positive))
-        else:
-            session.set_box(object_id, said.frame_index, said.shape)
-        return screen(session, said.frame_index, object_id)
-
-    @told
-    def choose(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Screen:
-        """One of the candidates."""
+    def save_project(self, token: str) -> Iterator[Values]:
+        """Make a project file: all that was said and done, the masks, and the clip."""
         session = self._manager.get(token)
-        session.choose(object_id, frame_index, parse_index(event._data, "pick"))
-        return screen(session, frame_index, object_id)
+        path = session.folder / "exports" / f"{annotation_of(session).stem}-project.zip"
+        yield from _made(path, lambda _: session.save_project(path), "Saving the project")
 
     @told
-    def undo(self, token: str, frame_index: int, object_id: int) -> Screen:
-        """Take the last change back."""
+    def save_script(self, token: str) -> Iterator[Values]:
+        """Write what was done as Python."""
         session = self._manager.get(token)
-        session.undo()
-        return screen(session, frame_index, object_id)
+        path = session.folder / "exports" / f"{annotation_of(session).stem}.py"
+        yield from _made(path, lambda _: path.write_text(session.script(), encoding="utf-8"), "Writing the script")
 
     @told
-    def redo(self, token: str, frame_index: int, object_id: int) -> Screen:
-        """Do it again."""
-        session = self._manager.get(token)
-        session.redo()
-        return screen(session, frame_index, object_id)
-
-    @told
-    def clear(self, token: str, frame_index: int, object_id: int) -> Screen:
-        """Take back what was said about the current object on this frame."""
-        session = self._manager.get(token)
-        session.clear(object_id, frame_index)
-        return screen(session, frame_index, object_id)
-
-    @told
-    def new_object(self, token: str, frame_index: int) -> Screen:
-        """The next prompt is about something else."""
-        session = self._manager.get(token)
-        return screen(session, frame_index, session.new_object())
-
-    @told
-    def pick_object(self, token: str, frame_index: int, event: gr.EventData) -> Screen:
-        """The next prompt is about this object."""
-        return screen(self._manager.get(token), frame_index, parse_index(event._data, "pick"))
-
-    @told
-    def remove_object(self, token: str, frame_index: int, object_id: int, event: gr.EventData) -> Screen:
-        """Forget an object."""
-        session, removed = self._manager.get(token), parse_index(event._data, "remove")
-        session.remove_object(removed)
-        if object_id == removed:
-            object_id = session.object_ids[-1] if session.object_ids else session.new_object()
-        return screen(session, frame_index, object_id)
-
-    # Tracking ----------------------------------------------------------------------------------------------------
-
-    @told
-    def track(self, token: str, frame_index: int, object_id: int, direction: str) -> Iterator[Values]:
-        """Track, showing masks as they come; then go back to the frame from which it was started."""
-        session = self._manager.get(token)
-        started, shown = time.monotonic(), 0.0
-        tracking = gr.update(visible=False), gr.update(visible=True)
-        step = None
-        for step in session.track(Direction(direction)):
-            if time.monotonic() - shown < 1 / _PICTURES_PER_SECOND:
-                continue
-            bar = fragments.progress_bar(Progress(step.done, step.total, started), "Tracking", "frame")
-            yield (*tracking, bar, *passing_frame(session, step.result.frame_index, object_id))
-            shown = time.monotonic()
-        if step is None or step.done < step.total:
-            end = "Cancelled. Finished masks are kept; track again whenever you like."
-        else:
-            end = f"Tracked {step.total} frames in {in_words(time.monotonic() - started)}."
-        yield (*tracking, fragments.note(end), *screen(session, frame_index, object_id))
-
-    def idle(self) -> Values:
-        """Tracking is over, one way or another."""
-        return gr.update(visible=True), gr.update(visible=False)
-
-    @told
-    def cancel(self, token: str) -> None:
-        """Stop at the next frame."""
-        self._manager.get(token).cancel()
-
-    # Results -----------------------------------------------------------------------------------------------------
-
-    @told
-    def play(self, token: str) -> Iterator[Values]:
-        """Show the clip with its masks, in place of the frame."""
+    def import_masks(self, token: str, upload: str) -> Iterator[Values]:
+        """Take masks over as prompts: each is a frame that someone vouches for."""
         session, skip = self._manager.get(token), gr.skip()
-        work = Background(lambda progress: write_results(session, progress))
+        work = Background(lambda progress: import_masks(Path(upload), session.video, progress))
         for progress in work.progress():
-            yield fragments.progress_bar(progress, "Preparing playback", "frame"), skip, skip, skip, skip, skip
-        shown, gone = gr.update(visible=True), gr.update(visible=False)
-        frames = gr.update(visible="hidden")  # and not gone, for it is what listens to the keys
-        yield "", str(work.result().overlay), shown, shown, frames, gone
-
-    def stop_playing(self) -> Values:
-        """Back to single frames."""
-        shown, gone = gr.update(visible=True), gr.update(visible=False)
-        return None, gone, gone, shown, shown
-
-    @told
-    def download(self, token: str) -> Iterator[Values]:
-        """Make the zip; the page then presses the button that fetches it."""
-        session, skip = self._manager.get(token), gr.skip()
-        work = Background(lambda progress: write_results(session, progress))
-        for progress in work.progress():
-            yield fragments.progress_bar(progress, "Preparing the download", "frame"), skip
-        yield "", str(work.result().archive)
+            yield skip, fragments.progress_bar(progress, "Reading the masks", "frame")
+        for object_id, masks in work.result().items():
+            for frame_index, mask in masks.items():
+                session.do(SetMask(object_id, frame_index, mask))
+        yield _value([Conversation(session).state()]), fragments.note(f"Imported {len(work.result())} objects.")
 
     # Models ------------------------------------------------------------------------------------------------------
 
     @told
-    def change_model(self, name: str, current: str, token: str, frame_index: int, object_id: int) -> Iterator[Values]:
+    def change_model(self, token: str, name: str, current: str) -> Iterator[Values]:
         """Download and load a model where need be, then let it answer all prompts anew."""
         skip = gr.skip()
         if name == current:  # the menu went back to it
-            yield skip, skip, skip, skip, *nothing()
+            yield skip, skip, skip, skip, skip
             return
         work = Background(lambda progress: self._manager.models.get(name, progress))
         try:
             for progress in work.progress():
-                yield skip, skip, skip, fragments.progress_bar(progress, f"Loading {name}"), *nothing()
-            model = work.result()
-            shown, tracked = nothing(), False
+                yield skip, skip, skip, fragments.progress_bar(progress, f"Loading {name}"), skip
+            model, shown = work.result(), skip
             if token:
-                session = self._manager.get(token)
-                tracked = any(len(masklet) > 1 for masklet in session.masklets().values())
-                yield skip, skip, skip, fragments.note(f"Asking {name} again what you asked before …"), *nothing()
-                session.use(name, model)
-                shown = screen(session, frame_index, object_id)
+                session = self._session_of(token)
+                if session is not None:
+                    yield skip, skip, skip, fragments.note(f"Asking {name} again what you asked before …"), skip
+                    session.use(name, model)
+                    shown = _value([Conversation(session).state()])
         except Sam2Error:
-            yield current, skip, skip, "", *nothing()
+            yield current, skip, skip, "", skip
             raise
-        told_loss = fragments.note("Your prompts were kept; tracked masks were the other model's: track again.")
-        yield name, name, fragments.banner(name), told_loss if tracked else "", *shown
+        yield name, name, fragments.banner(name), "", shown
+
+    def _session_of(self, token: str) -> Session | None:
+        try:
+            return self._manager.get(token)
+        except SessionNotFound:
+            return None
+
+
+def _without_session(message: object, error: Sam2Error | None) -> list[Message]:
+    """What a canvas is told whose session is not there, or never was."""
+    answer = {**NO_SESSION, "rid": reply_number(message)}
+    return [answer] if error is None else [{"v": 1, **error_message(error)}, answer]
+
+
+def _made(
+    path: Path, work: Callable[[Callable[[int, int], None]], Any], doing: str, unit: str = ""
+) -> Iterator[Values]:
+    """A file for the visitor, told about while it is made."""
+    path.parent.mkdir(exist_ok=True)
+    making = Background(work)
+    for progress in making.progress():
+        yield fragments.progress_bar(progress, doing, unit), gr.skip()
+    making.result()
+    yield "", str(path)
+
+
+def _one_path(uploads: Sequence[str]) -> Path:
+    """What was uploaded, as one path: several files go into a folder."""
+    if len(uploads) == 1:
+        return Path(uploads[0])
+    folder = Path(tempfile.mkdtemp(prefix="pictures-"))
+    for place, upload in enumerate(sorted(uploads, key=lambda path: Path(path).name)):
+        shutil.move(upload, folder / f"{place:05d}-{Path(upload).name}")
+    return folder

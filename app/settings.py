@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from sam2_core.session import Limits
+from app.proxies import Proxies
+from app.routes import routes
+from sam2_core.session import Limits, SessionManager
 
 TITLE = "Masklet Studio"
 LIMITS = Limits()
@@ -17,15 +21,19 @@ CACHE_SECONDS = (600, 3600)
 """How often Gradio looks for files that it served, and after what age it deletes them."""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
+SESSIONS = Path(os.environ.get("MASKLET_SESSIONS") or Path(tempfile.gettempdir()) / f"masklet-studio-{os.getuid()}")
+"""Where sessions are kept, and found again after a restart."""
+
 _STYLE = Path(__file__).parent / "static" / "page.css"
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(manager: SessionManager) -> dict[str, Any]:
     """How the page is served; host and port come from ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT``."""
     return {
         "theme": _theme(),
         "css_paths": _STYLE,
-        "footer_links": [],
+        "footer_links": ["api"],
+        "app_kwargs": {"routes": routes(manager, Proxies())},
         "max_file_size": LIMITS.upload_bytes,
         "run_history": False,  # it would keep what a visitor does in the browser
         "ssr_mode": False,  # a second server, in Node, that gains this page nothing

@@ -1,59 +1,380 @@
-"""What a browser may say: arbitrary JSON comes in, and either one of these or a ProtocolError comes out."""
+"""The messages between canvas and host, as ``docs/protocol.md`` describes them; the only JSON above the session.
+
+What a browser sends is arbitrary: :func:`parse` gives a request or raises. What the host sends is made of numbers,
+base64 and names, which the canvas shows as text and never as HTML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
 
 from sam2_core.errors import ProtocolError
-from sam2_core.prompts import Box, Point
+from sam2_core.prompts import Box, Point, Prompt
+from sam2_core.results import Masklet, ObjectMask
+from sam2_core.rle import Rle
+from sam2_core.session import JobStatus, Progress
+from sam2_core.session.commands import (
+    AddPoint,
+    Choose,
+    ClearFrame,
+    Command,
+    EditObject,
+    LockFrame,
+    PromptKind,
+    Redo,
+    RemoveObject,
+    RemovePrompt,
+    SetBox,
+    SetMask,
+    Track,
+    Undo,
+)
+from sam2_core.session.document import ObjectState
+from sam2_core.tracking.policies import Direction
+
+VERSION = 1
+_LONGEST_TEXT = 200
+_LONGEST_MASK = 8_000_000
+"""Characters of a mask in base64."""
+_MOST_FRAMES = 64
+"""Frames that one ``masks`` message may ask for."""
+
+Message: TypeAlias = dict[str, Any]
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+# From the canvas ------------------------------------------------------------------------------------------------------
+
+
+class Ask(Enum):
+    """Requests that need no more words."""
+
+    HELLO = "hello"
+    SYNC = "sync"
+    ADD_OBJECT = "add_object"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
-class FramePrompt:
-    """A click on, or a box around, something on the frame that was shown."""
+class Hover:
+    """What would a click give?"""
+
+    object_id: int
+    frame_index: int
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class ShowMasks:
+    """The masks of frames ``first`` to ``last``, please."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCandidates:
+    """The masks that a single click may have meant, please."""
+
+    object_id: int
+    frame_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFrame:
+    """The picture, please."""
 
     frame_index: int
-    shape: Point | Box
 
 
-def parse_prompt(message: object) -> FramePrompt:
-    """``{frame, x, y, positive}`` or ``{frame, x0, y0, x1, y1}``, coordinates as fractions of the frame.
-
-    Raises:
-        ProtocolError: it is neither.
-        PromptError: the coordinates are not in the frame.
-    """
-    if not isinstance(message, Mapping):
-        raise ProtocolError("a message is an object with names and values; reload the page.")
-    frame_index = parse_index(message, "frame")
-    if "x0" in message:
-        return FramePrompt(frame_index, Box(*(_number(message, name) for name in ("x0", "y0", "x1", "y1"))))
-    positive = message.get("positive")
-    if not isinstance(positive, bool):
-        raise ProtocolError("a click says whether it is positive, true or false.")
-    return FramePrompt(frame_index, Point(_number(message, "x"), _number(message, "y"), positive))
+Request: TypeAlias = Ask | Hover | ShowMasks | ShowCandidates | ShowFrame | Command
 
 
-def parse_index(message: object, name: str) -> int:
-    """A whole number, as such or as text, as HTML attributes give it.
+class Fields:
+    """A message whose fields are read one by one, each checked."""
 
-    Raises:
-        ProtocolError: it is none, or not between -1,000,000 and 1,000,000.
-    """
-    value = message.get(name) if isinstance(message, Mapping) else None
-    if isinstance(value, str) and len(value) <= 8 and value.removeprefix("-").isdecimal():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
-        raise ProtocolError(f"a message lacks the whole number {name!r}; reload the page.")
-    return value
+    def __init__(self, message: object) -> None:
+        if not isinstance(message, Mapping):
+            raise ProtocolError("a message is an object with names and values; reload the page.")
+        self._message = message
 
+    def whole(self, name: str, default: int | None = None) -> int:
+        """A whole number between -1,000,000,000 and 1,000,000,000."""
+        value = self._message.get(name, default)
+        if type(value) is not int or abs(value) > 1_000_000_000:
+            raise ProtocolError(f"a message lacks the whole number {name!r}; reload the page.")
+        return value
 
-def _number(message: Mapping[str, object], name: str) -> float:
-    value = message.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ProtocolError(f"a message lacks the number {name!r}; reload the page.")
-    try:
+    def optional(self, name: str) -> int | None:
+        """The same, where it may be missing."""
+        return None if self._message.get(name) is None else self.whole(name)
+
+    def number(self, name: str) -> float:
+        """A finite number."""
+        value = self._message.get(name)
+        if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 1e9:
+            raise ProtocolError(f"a message lacks the number {name!r}; reload the page.")
         return float(value)
-    except OverflowError as error:
-        raise ProtocolError(f"the number {name!r} is out of all bounds; reload the page.") from error
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self._message.get(name)
+        if not isinstance(value, bool):
+            raise ProtocolError(f"a message does not say whether it is {name!r}; reload the page.")
+        return value
+
+    def maybe_flag(self, name: str) -> bool | None:
+        """The same, where it may be missing."""
+        return None if self._message.get(name) is None else self.flag(name)
+
+    def text(self, name: str, longest: int = _LONGEST_TEXT) -> str:
+        """A text of bounded length."""
+        value = self._message.get(name)
+        if not isinstance(value, str) or len(value) > longest:
+            raise ProtocolError(f"a message lacks the text {name!r}, of {longest} characters at most; reload the page.")
+        return value
+
+    def maybe_text(self, name: str) -> str | None:
+        """The same, where it may be missing."""
+        return None if self._message.get(name) is None else self.text(name)
+
+    def point(self) -> Point:
+        """``x``, ``y`` and ``positive``."""
+        return Point(self.number("x"), self.number("y"), self.flag("positive"))
+
+    def choice(self, kind: type[_Choice], name: str) -> _Choice:
+        """One of an enumeration's values."""
+        try:
+            return kind(self.text(name))
+        except ValueError as error:
+            expected = ", ".join(str(each.value) for each in kind)
+            raise ProtocolError(f"{name!r} is one of {expected}; reload the page.") from error
+
+    def ids(self, name: str) -> tuple[int, ...] | None:
+        """A list of object ids, where it may be missing."""
+        value = self._message.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) > 1000 or any(type(each) is not int for each in value):
+            raise ProtocolError(f"{name!r} is a list of objects' numbers; reload the page.")
+        return tuple(value)
+
+    def here(self) -> tuple[int, int]:
+        """Object and frame."""
+        return self.whole("obj"), self.whole("frame")
+
+
+def parse(message: object, width: int, height: int) -> Request:
+    """What a message asks for.
+
+    Args:
+        message: from a browser.
+        width: of the clip, which painted masks must have.
+        height: of the clip.
+
+    Raises:
+        ProtocolError: it is no message of this protocol.
+        PromptError: it is one, but its numbers make no sense.
+    """
+    said = Fields(message)
+    if said.whole("v") != VERSION:
+        raise ProtocolError("this page is older than the program behind it; reload the page.")
+    op = said.text("op")
+    if op in _ASKS:
+        return _ASKS[op]
+    if op == "mask":
+        return SetMask(*said.here(), _mask(said.text("rle", _LONGEST_MASK), width, height))
+    if op not in _PARSERS:
+        raise ProtocolError(f"there is no message {op[:40]!r}; reload the page.")
+    return _PARSERS[op](said)
+
+
+def reply_number(message: object) -> int | None:
+    """The number that an answer to this message carries, if it has one."""
+    rid = message.get("rid") if isinstance(message, Mapping) else None
+    return rid if type(rid) is int else None
+
+
+def parse_pick(message: object) -> int:
+    """Which of some buttons was pressed: ``{"pick": "3"}``, a text, as HTML attributes give it.
+
+    Raises:
+        ProtocolError: it does not say.
+    """
+    text = message.get("pick") if isinstance(message, Mapping) else None
+    if not isinstance(text, str) or len(text) > 6 or not text.isdecimal():
+        raise ProtocolError("a message does not say which button was pressed; reload the page.")
+    return int(text)
+
+
+def _edit(said: Fields) -> EditObject:
+    colour = said.maybe_text("color")
+    return EditObject(
+        said.whole("obj"),
+        said.maybe_text("name"),
+        colour.lower() if colour else None,
+        said.maybe_flag("hidden"),
+        said.maybe_flag("locked"),
+    )
+
+
+def _masks(said: Fields) -> ShowMasks:
+    first = said.whole("first")
+    return ShowMasks(first, min(said.whole("last"), first + _MOST_FRAMES - 1))
+
+
+_ASKS = {ask.value: ask for ask in Ask}
+_PARSERS: dict[str, Callable[[Fields], Request]] = {
+    "click": lambda said: AddPoint(*said.here(), said.point()),
+    "box": lambda said: SetBox(*said.here(), Box(*(said.number(name) for name in ("x0", "y0", "x1", "y1")))),
+    "choose": lambda said: Choose(*said.here(), said.whole("candidate") - 1),
+    "remove_prompt": lambda said: RemovePrompt(*said.here(), said.choice(PromptKind, "kind"), said.whole("index", 0)),
+    "clear": lambda said: ClearFrame(*said.here()),
+    "lock_frame": lambda said: LockFrame(*said.here(), said.flag("locked")),
+    "edit_object": _edit,
+    "remove_object": lambda said: RemoveObject(said.whole("obj")),
+    "track": lambda said: Track(
+        said.choice(Direction, "direction"), said.optional("first"), said.optional("last"), said.ids("objects")
+    ),
+    "undo": lambda _: Undo(),
+    "redo": lambda _: Redo(),
+    "hover": lambda said: Hover(*said.here(), said.point()),
+    "masks": _masks,
+    "candidates": lambda said: ShowCandidates(*said.here()),
+    "frame": lambda said: ShowFrame(said.whole("frame")),
+}
+
+
+def _mask(text: str, width: int, height: int) -> Rle:
+    try:
+        return Rle(height, width, base64.b64decode(text, validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise ProtocolError(f"a painted mask does not fit the frame of {width} x {height} pixels.") from error
+
+
+# From the host --------------------------------------------------------------------------------------------------------
+
+
+def rle_text(mask: Rle) -> str:
+    """Run lengths in base64."""
+    return base64.b64encode(mask.data).decode("ascii")
+
+
+def result_message(frame_index: int, masks: Sequence[ObjectMask]) -> Message:
+    """All objects' masks on a frame."""
+    return {
+        "op": "results",
+        "frame": frame_index,
+        "masks": [
+            {
+                "obj": m.object_id,
+                "rle": rle_text(m.mask),
+                "iou": _short(m.predicted_iou),
+                "score": _short(m.object_score),
+            }
+            for m in masks
+        ],
+    }
+
+
+def candidates_message(object_id: int, frame_index: int, masks: Sequence[ObjectMask], chosen: int | None) -> Message:
+    """The masks that a click may have meant; ``chosen`` counts from 0."""
+    return {
+        "op": "candidates",
+        "frame": frame_index,
+        "obj": object_id,
+        "chosen": 0 if chosen is None else chosen + 1,
+        "masks": [{"rle": rle_text(mask.mask), "iou": _short(mask.predicted_iou)} for mask in masks],
+    }
+
+
+def hover_message(frame_index: int, mask: ObjectMask) -> Message:
+    """What a click would give."""
+    return {
+        "op": "hover",
+        "frame": frame_index,
+        "obj": mask.object_id,
+        "rle": rle_text(mask.mask),
+        "iou": _short(mask.predicted_iou),
+    }
+
+
+def progress_message(progress: Progress) -> Message:
+    """How far tracking is."""
+    return {
+        "op": "progress",
+        "done": progress.done,
+        "total": progress.total,
+        "frame": progress.frame_index,
+        "seconds": round(progress.seconds, 2),
+        "eta": None if progress.eta is None else round(progress.eta, 2),
+        "paused": progress.status is JobStatus.PAUSED,
+    }
+
+
+def done_message(progress: Progress) -> Message:
+    """How tracking ended."""
+    return {
+        "op": "done",
+        "status": progress.status.value,
+        **({"message": progress.message} if progress.message else {}),
+    }
+
+
+def error_message(error: Exception) -> Message:
+    """One sentence for the user."""
+    text = str(error)
+    first, space, rest = text.partition(" ")
+    return {
+        "op": "error",
+        "code": type(error).__name__,
+        "message": (first.capitalize() if first.isalpha() else first) + space + rest,
+    }
+
+
+def object_fields(state: ObjectState) -> Message:
+    """An object as the canvas lists it."""
+    return {
+        "obj": state.object_id,
+        "name": state.name,
+        "color": state.colour,
+        "hidden": state.hidden,
+        "locked": state.locked,
+    }
+
+
+def prompt_fields(object_id: int, frame_index: int, prompt: Prompt) -> Message:
+    """All that was said about an object on a frame."""
+    box = prompt.box
+    return {
+        "obj": object_id,
+        "frame": frame_index,
+        "points": [[point.x, point.y, point.positive] for point in prompt.points],
+        "box": [box.x0, box.y0, box.x1, box.y1] if box else None,
+        "mask": prompt.mask is not None,
+        "candidate": 0 if prompt.candidate is None else prompt.candidate + 1,
+    }
+
+
+def score_fields(object_id: int, masklet: Masklet) -> Message:
+    """An object's scores on all frames from its first mask to its last."""
+    first, last = (min(masklet), max(masklet)) if masklet else (0, -1)
+    values = np.full((2, last - first + 1), np.nan, dtype="<f4")
+    for frame_index, mask in masklet.items():
+        values[:, frame_index - first] = mask.predicted_iou, mask.object_score
+    iou, score = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
+    return {"obj": object_id, "first": first, "iou": iou, "score": score}
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)

@@ -1,4 +1,4 @@
 element.addEventListener('click', (event) => {
-  const target = event.target.closest('[data-pick], [data-remove]');
-  if (target) trigger('remove' in target.dataset ? 'remove' : 'pick', { ...target.dataset });
+  const target = event.target.closest('[data-pick]');
+  if (target) trigger('pick', { pick: target.dataset.pick });
 });

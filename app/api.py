@@ -1,0 +1,155 @@
+"""What scripts may call: a picture or a video and prompts in, masks out; nothing is kept between two calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict
+
+import gradio as gr
+
+from sam2_core.errors import PromptError, Sam2Error
+from sam2_core.formats.coco_rle import to_coco
+from sam2_core.media import MediaLimits, Video, open_video
+from sam2_core.prompts import Box, Point, Prompt
+from sam2_core.results import FrameResult
+from sam2_core.session import ModelPool
+from sam2_core.session.scheduler import Turns
+from sam2_core.tracking.policies import Direction
+from sam2_core.tracking.tracker import Tracker
+
+_MOST_PROMPTS = 200
+
+
+class MaskAnswer(TypedDict):
+    """One object on one frame. ``segmentation`` is COCO's: ``{"size": [height, width], "counts": text}``."""
+
+    object: int
+    segmentation: dict[str, Any]
+    predicted_iou: float
+    object_score: float
+
+
+class FrameAnswer(TypedDict):
+    """All objects of one frame, and how many frames of all are done."""
+
+    frame: int
+    masks: list[MaskAnswer]
+    done: int
+    total: int
+
+
+class Api:
+    """The two calls.
+
+    Args:
+        models: shared with the page.
+        turns: for the device, one frame at a time.
+        limits: on what is sent.
+    """
+
+    def __init__(self, models: ModelPool, turns: Turns, limits: MediaLimits) -> None:
+        self._models, self._turns, self._limits = models, turns, limits
+
+    def segment_image(self, image: str, prompts: list[dict[str, Any]], model: str = "pocket") -> list[MaskAnswer]:
+        """Masks of objects in a picture.
+
+        Args:
+            image: the picture, as ``gradio_client.handle_file`` sends it.
+            prompts: for each object ``{"object": 1, "points": [[x, y, 1]], "box": [x0, y0, x1, y1]}``, where a point
+                ends with 1 on the object and with 0 beside it; positions are pixels; either may be left out.
+            model: ``pocket`` or an official name such as ``sam2.1-hiera-tiny``.
+        """
+        with _told(), open_video(Path(image), limits=self._limits) as video:
+            tracker = self._prompted(video, prompts, model)
+            return _masks(tracker.result(0))
+
+    def track_video(
+        self, video: str, prompts: list[dict[str, Any]], model: str = "pocket", direction: str = "both"
+    ) -> Iterator[FrameAnswer]:
+        """Masks of objects in all frames of a video, one answer for each frame as it is tracked.
+
+        Args:
+            video: the file, as ``gradio_client.handle_file`` sends it.
+            prompts: as for a picture, each with ``"frame"``, from 0.
+            model: as for a picture.
+            direction: ``forward``, ``backward`` or ``both``, from each object's first prompt.
+        """
+        with _told(), open_video(Path(video), limits=self._limits) as opened:
+            tracker = self._prompted(opened, prompts, model)
+            if direction not in set(Direction):
+                raise PromptError(f"the direction is forward, backward or both; got {direction[:20]!r}.")
+            steps = tracker.propagate(Direction(direction))
+            prompted = sorted({frame for track in tracker.tracks.values() for frame in track.interactions})
+            total = len(prompted) + sum(len(sweep.frames) for sweep in tracker.passes(Direction(direction)))
+            for done, frame in enumerate(prompted, start=1):
+                yield FrameAnswer(frame=frame, masks=_masks(tracker.result(frame)), done=done, total=total)
+            for done in range(len(prompted) + 1, total + 1):
+                with self._turns:
+                    result = next(steps)
+                yield FrameAnswer(frame=result.frame_index, masks=_masks(result), done=done, total=total)
+
+    def _prompted(self, video: Video, prompts: object, model: str) -> Tracker:
+        tracker = Tracker(self._models.get(model), video)
+        for object_id, frame_index, prompt in _prompts(prompts, video):
+            with self._turns:
+                tracker.prompt(object_id, frame_index, prompt)
+        return tracker
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except Sam2Error as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def _masks(result: FrameResult) -> list[MaskAnswer]:
+    return [
+        MaskAnswer(
+            object=found.object_id,
+            segmentation=to_coco(found.mask),
+            predicted_iou=found.predicted_iou,
+            object_score=found.object_score,
+        )
+        for found in result.objects
+    ]
+
+
+def _prompts(said: object, video: Video) -> Iterator[tuple[int, int, Prompt]]:
+    if not isinstance(said, list) or not 1 <= len(said) <= _MOST_PROMPTS:
+        raise PromptError(f"prompts are a list of 1 to {_MOST_PROMPTS} objects such as {{'object': 1, 'points': ...}}.")
+    for each in said:
+        if not isinstance(each, Mapping):
+            raise PromptError(f"a prompt is an object with names and values; got {str(each)[:40]}.")
+        points = tuple(
+            Point(x / video.width, y / video.height, bool(label))
+            for x, y, label in (_numbers(point, 3, "a point is [x, y, 1 or 0]") for point in each.get("points") or ())
+        )
+        box = each.get("box")
+        if box is not None:
+            x0, y0, x1, y1 = _numbers(box, 4, "a box is [x0, y0, x1, y1]")
+            box = Box(x0 / video.width, y0 / video.height, x1 / video.width, y1 / video.height)
+        yield (
+            _whole(each.get("object", 1), 1, 255),
+            _whole(each.get("frame", 0), 0, len(video) - 1),
+            Prompt(points, box),
+        )
+
+
+def _numbers(value: object, count: int, form: str) -> list[float]:
+    numbers = [n for n in value if type(n) in (int, float) and math.isfinite(n)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(numbers) != count or len(value) != count:
+        raise PromptError(f"{form}, in pixels; got {str(value)[:60]}.")
+    return [float(number) for number in numbers]
+
+
+def _whole(value: object, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:
+        raise PromptError(
+            f"object and frame are whole numbers, here from {lowest} to {highest}; got {str(value)[:20]}."
+        )
+    return value
