@@ -12,7 +12,7 @@ const WEAK = { from: 0.3, to: 0.36 }; // a part of the clip where the first ball
 const BALLS = [
   (t) => ({ x: 0.16 + 0.68 * t, y: 0.68 - 0.3 * Math.abs(Math.sin(t * 9)), rx: 0.075, ry: 0.133, fill: '#d8504d' }),
   (t) => ({ x: 0.82 - 0.5 * t, y: 0.74, rx: 0.055, ry: 0.098, fill: '#3f7fc4' }),
-  (t) => ({ x: 0.38 + 0.06 * Math.sin(t * 12), y: 0.27 + 0.05 * Math.cos(t * 9), rx: 0.06, ry: 0.075, fill: '#e9c46a' }),
+  (t) => ({ x: 0.38 + 0.06 * Math.sin(t * 12), y: 0.32, rx: 0.06, ry: 0.107, fill: '#e9c46a' }),
 ];
 
 const isHidden = (ball) => Math.abs(ball.x - PILLAR.x - PILLAR.width / 2) < PILLAR.width / 2 + ball.rx / 2;
@@ -42,7 +42,10 @@ export function runsOfEllipses(ellipses, width, height) {
 }
 
 export class FakeHost {
-  /** @param {{frames?: number, delay?: number, step?: number, rate?: number, buffers?: boolean, videoUrl?: string}} options */
+  /**
+   * @param {{frames?: number, delay?: number, step?: number, rate?: number, buffers?: boolean, videoUrl?: string}} options
+   *   delay: milliseconds until an answer; step: until the next tracked frame; buffers: frames by message, not by URL
+   */
   constructor({ frames = 120, delay = 15, step = 15, rate = 24, buffers = false, videoUrl = null } = {}) {
     this.clip = { name: 'rolling-balls.mp4', width: 1280, height: 720, frames, rate, still: frames === 1 };
     this.delay = delay;
@@ -145,7 +148,7 @@ export class FakeHost {
 
   do_click({ frame, obj, x, y, positive }) {
     const ball = this.balls(frame).findIndex((candidate) => contains(candidate, x, y));
-    if (ball < 0 && positive && !this.state.balls.has(obj)) throw new Error('There is nothing to segment at this place: click on a ball.');
+    if (ball < 0 && positive && !this.state.balls.has(obj)) throw new Error('There is nothing to segment: click on a ball.');
     if (ball >= 0 && positive) this.state.balls.set(obj, ball);
     this.promptOf(obj, frame).points.push([x, y, positive]);
     this.predict(obj, frame);
@@ -226,7 +229,11 @@ export class FakeHost {
     const ball = balls[this.state.balls.get(obj) ?? 0];
     const part = { ...ball, rx: ball.rx * 0.45, ry: ball.ry * 0.45, y: ball.y - ball.ry * 0.3 };
     const shadow = { ...ball, y: ball.y + ball.ry * 0.9, ry: ball.ry * 0.35, rx: ball.rx * 1.3 };
-    return [{ rle: this.rle([ball]), iou: 0.93 }, { rle: this.rle([part]), iou: 0.71 }, { rle: this.rle([ball, shadow]), iou: 0.64 }];
+    return [
+      { rle: this.rle([ball]), iou: 0.93 },
+      { rle: this.rle([part]), iou: 0.71 },
+      { rle: this.rle([ball, shadow]), iou: 0.64 },
+    ];
   }
 
   hover({ rid, frame, obj, x, y }) {
@@ -246,7 +253,8 @@ export class FakeHost {
     const start = Math.min(...prompted);
     const forward = Array.from({ length: Math.max(last - start + 1, 0) }, (_, i) => start + i);
     const backward = Array.from({ length: Math.max(start - first, 0) }, (_, i) => start - 1 - i);
-    const frames = { forward, backward, both: [...forward, ...backward] }[direction].filter((f) => f >= first && f <= last);
+    const ways = { forward, backward, both: [...forward, ...backward] };
+    const frames = ways[direction].filter((index) => index >= first && index <= last);
     this.past.push(structuredClone(this.state));
     this.future = [];
     this.job = { op: 'progress', done: 0, total: frames.length, frame: start, seconds: 0, eta: null, paused: false };
@@ -300,7 +308,8 @@ export class FakeHost {
     this.tell({
       op: 'state', rid, token: 'fake', clip: this.clip, objects, prompts, locked_frames: locked, job: this.job,
       model: { name: 'pocket', note: 'a small model of our own, quick and rough, not SAM 2.1' },
-      scores: objects.map(({ obj }) => this.scores(obj)), can_undo: this.past.length > 0, can_redo: this.future.length > 0,
+      scores: objects.map(({ obj }) => this.scores(obj)),
+      can_undo: this.past.length > 0, can_redo: this.future.length > 0,
     });
   }
 
@@ -333,7 +342,8 @@ export class FakeHost {
     const image = new Image();
     image.src = `data:image/svg+xml,${encodeURIComponent(this.picture(frame))}`;
     await image.decode();
-    const canvas = Object.assign(document.createElement('canvas'), { width: this.clip.width, height: this.clip.height });
+    const { width, height } = this.clip;
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
     canvas.getContext('2d').drawImage(image, 0, 0);
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg'));
     this.tell({ op: 'frame', rid, frame }, [new DataView(await blob.arrayBuffer())]);
@@ -345,9 +355,10 @@ export class FakeHost {
     const ball = ({ x, y, rx, ry, fill }) => `
       <ellipse cx="${x * width}" cy="${0.9 * height}" rx="${rx * width}" ry="12" fill="#0003"/>
       <ellipse cx="${x * width}" cy="${y * height}" rx="${rx * width}" ry="${ry * height}" fill="${fill}"/>
-      <ellipse cx="${(x - rx / 3) * width}" cy="${(y - ry / 3) * height}" rx="${rx * width * 0.25}" ry="${ry * height * 0.2}" fill="#fff8"/>`;
+      <ellipse cx="${(x - rx / 3) * width}" cy="${(y - ry / 3) * height}"
+        rx="${rx * width * 0.25}" ry="${ry * height * 0.2}" fill="#fff8"/>`;
     return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
-      <defs><linearGradient id="sky" x2="0" y2="1"><stop stop-color="#a9cbe0"/><stop offset="1" stop-color="#eef1e6"/></linearGradient></defs>
+      <linearGradient id="sky" x2="0" y2="1"><stop stop-color="#a9cbe0"/><stop offset="1" stop-color="#eef1e6"/></linearGradient>
       <rect width="100%" height="100%" fill="url(#sky)"/>
       <path d="M0 470 Q260 330 560 450 T1280 380V720H0z" fill="#8fae8b"/>
       <path d="M0 590 Q420 520 800 600 T1280 570V720H0z" fill="#6f8f63"/>

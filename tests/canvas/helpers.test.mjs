@@ -123,7 +123,9 @@ test('a predicted IoU runs from red over amber to green', () => {
 
 test('durations and timecodes are for people', () => {
   assert.deepEqual([0, 12.4, 75, 3700].map(canvas.duration), ['0 s', '12 s', '1 min 15 s', '1 h 1 min']);
-  assert.deepEqual([canvas.timecode(0, 24), canvas.timecode(36, 24), canvas.timecode(1800, 25)], ['0:00.00', '0:01.50', '1:12.00']);
+  assert.equal(canvas.timecode(0, 24), '0:00.00');
+  assert.equal(canvas.timecode(36, 24), '0:01.50');
+  assert.equal(canvas.timecode(1800, 25), '1:12.00');
 });
 
 test('ruler labels have room', () => {
@@ -202,13 +204,15 @@ const session = (fields) => {
   return made;
 };
 
-const result = (frame, iou = 0.75) => ({ frame, masks: [{ obj: 1, rle: canvas.base64FromRuns(runs(1, 1, 2)), iou, score: 4 }] });
+const rle = canvas.base64FromRuns(runs(1, 1, 2));
+const result = (frame, iou = 0.75) => ({ frame, masks: [{ obj: 1, rle, iou, score: 4 }] });
 
 test('a state is read: scores from their first frame on, locks, what is ambiguous', () => {
   const known = session();
   assert.equal(known.tracks.get(1).iou[3], Math.fround(0.9));
   assert.ok(Number.isNaN(known.tracks.get(1).iou[4]));
-  assert.deepEqual([known.hasMasks(5), known.hasMasks(4), known.isLocked(1, 3), known.isLocked(1, 4)], [true, false, true, false]);
+  assert.deepEqual([known.hasMasks(5), known.hasMasks(4)], [true, false]);
+  assert.deepEqual([known.isLocked(1, 3), known.isLocked(1, 4)], [true, false]);
   assert.ok(known.isAmbiguous(1, 3));
   assert.deepEqual(known.marks(3), [{ obj: 1, frame: 3, kind: 'point', index: 0, x: 0.5, y: 0.25, positive: true }]);
 });

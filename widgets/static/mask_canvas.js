@@ -335,7 +335,7 @@ export class Session {
     this.token = message.token;
     this.clip = message.clip;
     if (another) this.forget();
-    this.model = message.model;
+    this.model = message.model ?? this.model;
     this.objects = message.objects;
     this.prompts = message.prompts;
     this.job = message.job;
@@ -503,7 +503,7 @@ export class Link {
     const question = this.questions.get(message.rid);
     const isNext = this.rev === null || message.rev === this.rev || message.rev === this.rev + 1;
     const missed = !question && !isNext && Number.isFinite(message.rev);
-    if (message.op === 'state' || message.rev > (this.rev ?? -1)) this.rev = message.rev;
+    if (message.op === 'state' || message.rev > (this.rev ?? -1)) this.rev = message.rev ?? 0;
     this.onMessage(message, buffers, question?.op ?? null);
     const isLast = message.op === 'error' || message.op === (ANSWERS[question?.op] ?? 'state');
     if (question && isLast) this.settle(message.rid, { ...message, buffers });
@@ -1035,7 +1035,7 @@ class Tools {
     if (this.studio.isPainting) return strokeGesture(this.studio, at, event);
     const { mark, onBadge } = this.stage.markAt(at);
     this.studio.selectMark(mark);
-    if (onBadge) this.studio.removeMark(mark);
+    if (onBadge) this.studio.removePrompt(mark);
     return mark ? null : pressGesture(this.studio, at, event);
   }
 
@@ -1193,7 +1193,8 @@ class Player {
       began ??= now;
       const frame = this.start + Math.floor(((now - began) * session.clip.rate) / 1000);
       if (frame > this.last) return this.pause();
-      if (frame !== this.studio.shown && pictures.ready.has(frame)) this.studio.present(frame, pictures.ready.get(frame));
+      const picture = pictures.ready.get(frame);
+      if (picture && frame !== this.studio.shown) this.studio.present(frame, picture);
       const next = Array.from({ length: AHEAD.pictures }, (_, i) => frame + 1 + i);
       pictures.prefetch(next.filter((index) => index <= this.last));
       this.handle = requestAnimationFrame(tick);
@@ -1455,7 +1456,7 @@ function scoreInWords(track, frame) {
 
 const ICONS = {
   click: 'M4.5 3.5 10 17l1.9-5.6L17.5 9.5z',
-  brush: 'M17 3 9.5 10.5M9.5 10.5c-2.6-.4-4.3 1.1-4.3 3.3 0 1.4-.9 2.4-2.2 2.7 3.6 1.2 8.3.3 8.5-3.7zM9.5 10.5l2 2.3L17 3',
+  brush: 'M9.5 10.5c-2.6-.4-4.3 1.1-4.3 3.3 0 1.4-.9 2.4-2.2 2.7 3.6 1.2 8.3.3 8.5-3.7zM9.5 10.5 17 3l-5.5 9.8',
   eraser: 'm3.5 12 8-8.5 5 5-7.5 8H7.5zM7 8.3l5.2 5M6 16.5h11',
   plus: 'M10 4.5v11M4.5 10h11',
   minus: 'M4.5 10h11',
@@ -1466,7 +1467,7 @@ const ICONS = {
   outline: 'M10.5 3.5c3.5 0 6 2.3 6 5.2 0 4.5-3 7.8-7 7.8-3.5 0-6-2.2-6-5.4 0-4.2 3-7.6 7-7.6z',
   solo: 'M10 6.8a3.2 3.2 0 1 0 0 6.4 3.2 3.2 0 0 0 0-6.4zM10 2v2.5M10 15.5V18M2 10h2.5M15.5 10H18',
   eye: 'M2 10s3-5.5 8-5.5S18 10 18 10s-3 5.5-8 5.5S2 10 2 10zM10 7.7a2.3 2.3 0 1 0 0 4.6 2.3 2.3 0 0 0 0-4.6z',
-  eyeOff: 'M4 7c-1.3 1.4-2 3-2 3s3 5.5 8 5.5c1.2 0 2.3-.3 3.2-.8M8 4.7c.6-.1 1.3-.2 2-.2 5 0 8 5.5 8 5.5s-.7 1.3-2 2.7M4 3.5 16 16.5',
+  eyeOff: 'M4 7c-1.3 1.4-2 3-2 3s3 5.5 8 5.5l3.2-.8M8 4.7l2-.2c5 0 8 5.5 8 5.5s-.7 1.3-2 2.7M4 3.5l12 13',
   lock: 'M5 9h10v7.5H5zM7 9V6.5a3 3 0 0 1 6 0V9',
   unlock: 'M5 9h10v7.5H5zM7 9V6.5a3 3 0 0 1 5.8-1',
   trash: 'M4 5.5h12M8 5.5v-2h4v2M5.5 5.5l.8 11h7.4l.8-11M8.5 8.5v5M11.5 8.5v5',
@@ -1537,6 +1538,90 @@ function setLabel(element, label) {
 
 const group = (label, ...children) => h('div', { class: 'group', role: 'group', 'aria-label': label }, ...children);
 
+// --- Shortcuts -------------------------------------------------------------------------------------------------------
+
+/** Every key, in the order of the sheet. @type {[string, [string[], string, string, (studio: Studio) => void][]][]} */
+const SHORTCUTS = [
+  ['Prompts', [
+    [['c'], 'C', 'Click, or drag a box', (s) => s.setTool('click')],
+    [['b'], 'B', 'Brush', (s) => s.setTool('brush')],
+    [['e'], 'E', 'Eraser', (s) => s.setTool('eraser')],
+    [['x'], 'X', 'Clicks add or take away', (s) => s.setPositive(!s.positive)],
+    [['['], '[', 'Smaller brush', (s) => s.setBrushSize(s.brushRadius / 1.25)],
+    [[']'], ']', 'Larger brush', (s) => s.setBrushSize(s.brushRadius * 1.25)],
+    [['1', '2', '3'], '1 2 3', 'Choose a candidate', (s, key) => s.choose(Number(key))],
+    [['Delete', 'Backspace'], 'Del', 'Delete the prompt', (s) => s.removeSelectedMark()],
+    [['Shift+Delete', 'Shift+Backspace'], 'Shift+Del', 'Clear this frame', (s) => s.clearFrame()],
+  ]],
+  ['Objects', [
+    [['n'], 'N', 'New object', (s) => s.addObject()],
+    [['ArrowUp'], '↑', 'Object above', (s) => s.selectNext(-1)],
+    [['ArrowDown'], '↓', 'Object below', (s) => s.selectNext(1)],
+    [['F2'], 'F2', 'Rename', (s) => s.objectList.rename(s.selected)],
+    [['h'], 'H', 'Hide or show', (s) => s.toggleObject('hidden')],
+    [['Shift+l'], 'Shift+L', 'Lock or unlock the object', (s) => s.toggleObject('locked')],
+  ]],
+  ['View and history', [
+    [['+', '='], '+', 'Zoom in', (s) => s.stage.zoom(1.25)],
+    [['-'], '−', 'Zoom out', (s) => s.stage.zoom(1 / 1.25)],
+    [['0'], '0', 'Fit', (s) => s.stage.fit()],
+    [['m'], 'M', 'Outlines only', (s) => s.toggleLook('outline')],
+    [['s'], 'S', 'Selected object only', (s) => s.toggleLook('solo')],
+    [['?'], '?', 'This sheet', (s) => s.help.open()],
+    [['Ctrl+z', 'z'], 'Ctrl+Z', 'Undo', (s) => s.undo()],
+    [['Ctrl+Shift+z', 'Ctrl+y', 'y'], 'Ctrl+Shift+Z', 'Redo', (s) => s.redo()],
+  ]],
+  ['Time', [
+    [[], 'Space', 'Play or pause', () => {}], // down and up differ: see Tools.holdHand
+    [['ArrowLeft'], '←', 'Previous frame', (s) => s.step(-1)],
+    [['ArrowRight'], '→', 'Next frame', (s) => s.step(1)],
+    [['Shift+ArrowLeft'], 'Shift+←', 'Ten frames back', (s) => s.step(-10)],
+    [['Shift+ArrowRight'], 'Shift+→', 'Ten frames on', (s) => s.step(10)],
+    [['Home'], 'Home', 'First frame', (s) => s.step(-Infinity)],
+    [['End'], 'End', 'Last frame', (s) => s.step(Infinity)],
+    [['i'], 'I', 'Range starts here', (s) => s.setRange({ first: s.wanted })],
+    [['o'], 'O', 'Range ends here', (s) => s.setRange({ last: s.wanted })],
+    [['r'], 'R', 'Whole clip', (s) => s.setRange({ first: null, last: null })],
+    [['j'], 'J', 'Next problem', (s) => s.jumpToProblem()],
+  ]],
+  ['Tracking', [
+    [['t'], 'T', 'Track both ways', (s) => s.track('both')],
+    [[','], ',', 'Track backward', (s) => s.track('backward')],
+    [['.'], '.', 'Track forward', (s) => s.track('forward')],
+    [['l'], 'L', 'Lock this frame’s mask', (s) => s.lockFrame()],
+    [['k'], 'K', 'Pause or resume', (s) => s.togglePause()],
+    [['Escape'], 'Esc', 'Cancel', (s) => s.escape()],
+  ]],
+];
+
+const BY_KEY = new Map(SHORTCUTS.flatMap(([, rows]) => rows.flatMap((row) => row[0].map((key) => [key, row]))));
+
+const MOUSE = ['Mouse', [
+  ['Click', 'This belongs to it'],
+  ['Right-click', 'This does not (or Shift)'],
+  ['Drag', 'Box around it'],
+  ['Wheel', 'Zoom'],
+  ['Middle drag', 'Move the picture'],
+  ['Space+drag', 'Move the picture'],
+]];
+
+/** A key as the table writes it; Shift is named where the key itself does not show it. */
+export function keyName(event) {
+  const isLetter = /^[a-z]$/i.test(event.key);
+  const isTyped = event.getModifierState?.('AltGraph') ?? false; // AltGr writes brackets on many keyboards
+  if (event.altKey && !isTyped) return null;
+  const modifiers = [];
+  if ((event.ctrlKey || event.metaKey) && !isTyped) modifiers.push('Ctrl');
+  if (event.shiftKey && (isLetter || event.key.length > 1)) modifiers.push('Shift');
+  return [...modifiers, isLetter ? event.key.toLowerCase() : event.key].join('+');
+}
+
+/** A button for a shortcut, which says and does what the table says. @param {Studio} studio */
+function keyButton(studio, key, look) {
+  const [, shown, does, run] = BY_KEY.get(key);
+  return button({ label: does, key: shown, press: () => run(studio, key), ...look });
+}
+
 // --- Panels ----------------------------------------------------------------------------------------------------------
 
 /** Tools, view and history, above the stage. */
@@ -1544,14 +1629,14 @@ class Toolbar {
   /** @param {Studio} studio */
   constructor(studio) {
     this.studio = studio;
-    const press = (action) => () => action(studio);
+    const key = (name, look) => keyButton(studio, name, look);
     this.tools = new Map([
-      ['click', button({ icon: 'click', label: 'Click, or drag a box', key: 'C', press: press((s) => s.setTool('click')) })],
-      ['brush', button({ icon: 'brush', label: 'Brush', key: 'B', press: press((s) => s.setTool('brush')) })],
-      ['eraser', button({ icon: 'eraser', label: 'Eraser', key: 'E', press: press((s) => s.setTool('eraser')) })],
+      ['click', key('c', { icon: 'click' })],
+      ['brush', key('b', { icon: 'brush' })],
+      ['eraser', key('e', { icon: 'eraser' })],
     ]);
-    this.add = button({ icon: 'plus', label: 'Clicks add to the object', key: 'X', press: press((s) => s.setPositive(true)) });
-    this.take = button({ icon: 'minus', label: 'Clicks take away from it', key: 'X', press: press((s) => s.setPositive(false)) });
+    this.add = key('x', { icon: 'plus', label: 'Clicks add to the object', press: () => studio.setPositive(true) });
+    this.take = key('x', { icon: 'minus', label: 'Clicks take away', press: () => studio.setPositive(false) });
     this.polarity = group('What a click means', this.add, this.take);
     this.polarity.classList.add('segmented');
     this.size = h('input', {
@@ -1560,24 +1645,21 @@ class Toolbar {
     });
     this.sizeText = h('output', { class: 'number' });
     this.brush = group('Brush', this.size, this.sizeText);
-    this.undo = button({ icon: 'undo', label: 'Undo', key: 'Ctrl+Z', press: press((s) => s.undo()) });
-    this.redo = button({ icon: 'redo', label: 'Redo', key: 'Ctrl+Shift+Z', press: press((s) => s.redo()) });
+    this.undo = key('Ctrl+z', { icon: 'undo' });
+    this.redo = key('Ctrl+Shift+z', { icon: 'redo' });
     this.percent = h('output', { class: 'number zoom', 'aria-label': 'Zoom' });
     this.opacity = h('input', {
       type: 'range', min: 0, max: 100, 'aria-label': 'Opacity of the masks', title: 'Opacity of the masks',
       oninput: (event) => studio.setLook({ opacity: Number(event.target.value) / 100 }),
     });
-    this.outline = button({ icon: 'outline', label: 'Outlines only', key: 'M', press: press((s) => s.toggleLook('outline')) });
-    this.solo = button({ icon: 'solo', label: 'Selected object only', key: 'S', press: press((s) => s.toggleLook('solo')) });
+    this.outline = key('m', { icon: 'outline' });
+    this.solo = key('s', { icon: 'solo' });
     this.element = h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools and view' },
       group('Tools', ...this.tools.values()), group('History', this.undo, this.redo), this.polarity, this.brush,
       h('div', { class: 'spacer' }),
       group('Masks', h('span', { class: 'slider-icon' }, icon('opacity')), this.opacity, this.outline, this.solo),
-      group('Zoom',
-        button({ icon: 'minus', label: 'Zoom out', key: '−', press: press((s) => s.stage.zoom(1 / 1.25)) }), this.percent,
-        button({ icon: 'plus', label: 'Zoom in', key: '+', press: press((s) => s.stage.zoom(1.25)) }),
-        button({ icon: 'fit', label: 'Fit', key: '0', press: press((s) => s.stage.fit()) })),
-      button({ text: '?', label: 'Keys and mouse', key: '?', kind: 'help', press: press((s) => s.help.open()) }));
+      group('Zoom', key('-', { icon: 'minus' }), this.percent, key('+', { icon: 'plus' }), key('0', { icon: 'fit' })),
+      key('?', { text: '?', label: 'Keys and mouse', kind: 'help' }));
   }
 
   update() {
@@ -1608,7 +1690,7 @@ class ObjectList {
     this.rows = new Map();
     this.list = h('ul', { class: 'objects', 'aria-label': 'Objects' });
     this.empty = h('p', { class: 'quiet' }, 'None yet. Click the thing you want in the picture.');
-    this.add = button({ icon: 'plus', text: 'New', label: 'New object', key: 'N', press: () => studio.addObject() });
+    this.add = keyButton(studio, 'n', { icon: 'plus', text: 'New' });
     this.element = h('section', { class: 'panel grow', 'aria-label': 'Objects' },
       h('header', {}, h('h2', {}, 'Objects'), this.add), this.empty, this.list);
   }
@@ -1655,9 +1737,10 @@ class ObjectRow {
       onclick: () => studio.select(obj), ondblclick: () => this.rename(),
     });
     this.score = h('span', { class: 'score number' });
-    this.hide = button({ icon: 'eye', label: 'Hide', kind: 'small', press: () => edit({ hidden: !current().hidden }) });
-    this.lock = button({ icon: 'unlock', label: 'Lock', kind: 'small', press: () => edit({ locked: !current().locked }) });
-    this.remove = button({ icon: 'trash', label: 'Remove', kind: 'small', press: () => studio.removeObject(obj) });
+    const small = (name, press) => button({ icon: name, label: '', kind: 'small', press }); // update() names them
+    this.hide = small('eye', () => edit({ hidden: !current().hidden }));
+    this.lock = small('unlock', () => edit({ locked: !current().locked }));
+    this.remove = small('trash', () => studio.removeObject(obj));
     this.element = h('li', { class: 'object', onclick: (event) => event.target === this.element && studio.select(obj) },
       this.swatch, this.name, this.score, this.hide, this.lock, this.remove);
   }
@@ -1718,10 +1801,8 @@ class Inspector {
     this.title = h('h2', {});
     this.score = h('p', { class: 'score-line' });
     this.chips = h('div', { class: 'chips', role: 'group', 'aria-label': 'Prompts of this frame' });
-    this.lock = button({ icon: 'unlock', label: '', kind: 'small', press: () => studio.lockFrame() });
-    this.clear = button({
-      icon: 'trash', label: 'Delete all prompts of this frame', key: 'Shift+Del', kind: 'small', press: () => studio.clearFrame(),
-    });
+    this.lock = keyButton(studio, 'l', { icon: 'unlock', kind: 'small' });
+    this.clear = keyButton(studio, 'Shift+Delete', { icon: 'trash', kind: 'small' });
     this.element = h('section', { class: 'panel', 'aria-label': 'This frame' },
       h('header', {}, this.title, group('This frame', this.lock, this.clear)), this.score, this.chips);
   }
@@ -1737,7 +1818,7 @@ class Inspector {
     this.updateChips(prompt);
     const isLocked = session.isLocked(selected, shown);
     setIcon(this.lock, isLocked ? 'lock' : 'unlock');
-    setLabel(this.lock, isLocked ? 'Unlock this frame’s mask (L)' : 'Lock this frame’s mask: tracking leaves it as it is (L)');
+    setLabel(this.lock, isLocked ? 'Unlock this frame’s mask (L)' : 'Lock this frame’s mask against tracking (L)');
     this.lock.classList.toggle('on', isLocked);
     this.lock.hidden = session.clip.still;
     this.lock.disabled = !isLocked && !session.mask(selected, shown);
@@ -1748,13 +1829,18 @@ class Inspector {
     const signature = JSON.stringify(prompt);
     if (signature === this.signature) return;
     this.signature = signature;
-    const chip = (words, label, target) => h('span', { class: 'chip' }, words,
-      button({ icon: 'close', label: `Delete ${label}`, kind: 'tiny', press: () => this.studio.removePrompt({ ...target, obj: prompt.obj, frame: prompt.frame }) }));
-    const points = (prompt?.points ?? []).map(([, , positive], index) =>
+    const { obj, frame, points, box, mask } = prompt ?? { points: [] };
+    const chip = (words, label, target) => {
+      const press = () => this.studio.removePrompt({ obj, frame, ...target });
+      const cross = button({ icon: 'close', label: `Delete ${label}`, kind: 'tiny', press });
+      return h('span', { class: 'chip' }, words, cross);
+    };
+    const chips = points.map(([, , positive], index) =>
       chip(`${positive ? '+' : '−'} ${index + 1}`, `click ${index + 1}`, { kind: 'point', index }));
-    this.chips.replaceChildren(...points, ...(prompt?.box ? [chip('Box', 'the box', { kind: 'box' })] : []),
-      ...(prompt?.mask ? [chip('Painted', 'what was painted', { kind: 'mask' })] : []));
-    this.chips.hidden = !this.chips.children.length;
+    if (box) chips.push(chip('Box', 'the box', { kind: 'box' }));
+    if (mask) chips.push(chip('Painted', 'what was painted', { kind: 'mask' }));
+    this.chips.replaceChildren(...chips);
+    this.chips.hidden = !chips.length;
   }
 }
 
@@ -1773,7 +1859,7 @@ class CandidateCards {
   update() {
     const { session, selected, shown, stage } = this.studio;
     const candidates = session.isAmbiguous(selected, shown) ? session.candidates.get(pair(selected, shown)) : null;
-    this.element.hidden = !candidates?.length || this.studio.player.isPlaying;
+    this.element.hidden = !candidates?.length || !stage.picture || this.studio.player.isPlaying;
     if (this.element.hidden) return;
     const drawn = [candidates, stage.picture, this.studio.activeColor];
     if (drawn.some((part, i) => part !== this.drawn?.[i])) this.draw(candidates);
@@ -1789,11 +1875,14 @@ class CandidateCards {
     const cards = candidates.map(({ iou, runs }, index) => {
       const picture = h('canvas', { width: 160 * ratio, height: 90 * ratio });
       stage.paintThumbnail(picture, { runs, color: activeColor }, part);
+      const facts = h('span', { class: 'facts' }, h('kbd', {}, String(index + 1)),
+        h('span', { class: 'number' }, iou.toFixed(2)), h('small', {}, 'IoU'));
       return h('button', {
         type: 'button', class: 'card', 'aria-label': `Candidate ${index + 1}, predicted IoU ${iou.toFixed(2)}`,
         title: `Take this one (${index + 1})`, onclick: () => this.studio.choose(index + 1),
-        onpointerenter: () => stage.setPreview({ runs, color: activeColor }), onpointerleave: () => stage.setPreview(null),
-      }, picture, h('span', { class: 'facts' }, h('kbd', {}, String(index + 1)), h('span', { class: 'number' }, iou.toFixed(2)), h('small', {}, 'IoU')));
+        onpointerenter: () => stage.setPreview({ runs, color: activeColor }),
+        onpointerleave: () => stage.setPreview(null),
+      }, picture, facts);
     });
     this.cards.replaceChildren(...cards);
   }
@@ -1818,49 +1907,46 @@ class Transport {
   /** @param {Studio} studio */
   constructor(studio) {
     this.studio = studio;
-    const step = (by) => () => studio.step(by);
-    this.play = button({ icon: 'play', label: 'Play', key: 'Space', kind: 'play', press: () => studio.player.toggle() });
+    const key = (name, look) => keyButton(studio, name, look);
+    this.play = button({ icon: 'play', label: 'Play', kind: 'play', press: () => studio.player.toggle() });
     this.frame = h('input', {
-      type: 'text', inputmode: 'numeric', class: 'number', 'aria-label': 'Frame', onfocus: (event) => event.target.select(),
+      type: 'text', inputmode: 'numeric', class: 'number', 'aria-label': 'Frame',
+      onfocus: (event) => event.target.select(),
       onkeydown: ({ key }) => key === 'Enter' && studio.focus(), onchange: (event) => this.enter(event.target.value),
     });
     this.total = h('span', { class: 'number quiet' });
     this.time = h('span', { class: 'number quiet time' });
-    this.clearRange = button({ icon: 'close', label: 'Whole clip', key: 'R', press: () => studio.setRange({ first: null, last: null }) });
-    this.problem = button({ icon: 'problem', kind: 'problem', text: 'Next problem', label: 'Next problem: the most doubtful frame not looked at', key: 'J', press: () => studio.jumpToProblem() });
+    this.clearRange = key('r', { icon: 'close' });
     this.element = h('div', { class: 'transport', role: 'toolbar', 'aria-label': 'Time and tracking' },
-      group('Playback',
-        button({ icon: 'first', label: 'First frame', key: 'Home', kind: 'ends', press: step(-Infinity) }),
-        button({ icon: 'previous', label: 'Previous frame', key: '←', press: step(-1) }), this.play,
-        button({ icon: 'next', label: 'Next frame', key: '→', press: step(1) }),
-        button({ icon: 'last', label: 'Last frame', key: 'End', kind: 'ends', press: step(Infinity) })),
+      group('Playback', key('Home', { icon: 'first', kind: 'ends' }), key('ArrowLeft', { icon: 'previous' }), this.play,
+        key('ArrowRight', { icon: 'next' }), key('End', { icon: 'last', kind: 'ends' })),
       group('Position', this.frame, this.total, this.time),
-      group('Range',
-        button({ icon: 'rangeIn', label: 'Range starts here', key: 'I', press: () => studio.setRange({ first: studio.wanted }) }),
-        button({ icon: 'rangeOut', label: 'Range ends here', key: 'O', press: () => studio.setRange({ last: studio.wanted }) }),
-        this.clearRange),
-      this.problem, h('div', { class: 'spacer' }), this.trackGroup(), this.jobGroup());
+      group('Range', key('i', { icon: 'rangeIn' }), key('o', { icon: 'rangeOut' }), this.clearRange),
+      key('j', { icon: 'problem', text: 'Next problem', kind: 'problem' }),
+      h('div', { class: 'spacer' }), this.trackGroup(), this.jobGroup());
   }
 
   trackGroup() {
     const { studio } = this;
-    this.only = button({ icon: 'solo', label: 'Track the selected object only', press: () => studio.toggleOnlySelected() });
-    this.track = ['backward', 'both', 'forward'].map((direction) => button({
-      icon: direction, text: direction === 'both' ? 'Track' : null, kind: direction === 'both' ? 'primary' : 'accent',
-      label: { backward: 'Track backward', both: 'Track both ways', forward: 'Track forward' }[direction],
-      key: { backward: ',', both: 'T', forward: '.' }[direction], press: () => studio.track(direction),
-    }));
+    const toggle = () => studio.toggleOnlySelected();
+    this.only = button({ icon: 'solo', label: 'Track the selected object only', press: toggle });
+    this.track = [
+      keyButton(studio, ',', { icon: 'backward', kind: 'accent' }),
+      keyButton(studio, 't', { icon: 'both', text: 'Track', kind: 'primary' }),
+      keyButton(studio, '.', { icon: 'forward', kind: 'accent' }),
+    ];
     this.tracking = group('Track', this.only, ...this.track);
     return this.tracking;
   }
 
   jobGroup() {
     const { studio } = this;
-    this.bar = h('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Tracking', 'aria-valuemin': 0 }, h('i', {}));
+    this.bar = h('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Tracked frames' }, h('i', {}));
     this.progress = h('span', { class: 'number progress', 'aria-live': 'off' });
-    this.pause = button({ icon: 'pause', label: 'Pause tracking', kind: 'play', press: () => studio.togglePause() });
+    this.pause = keyButton(studio, 'k', { icon: 'pause', kind: 'play' });
+    const cancel = () => studio.cancelTracking();
     this.job = group('Tracking', this.bar, this.progress, this.pause,
-      button({ icon: 'stop', text: 'Cancel', label: 'Cancel tracking', key: 'Esc', press: () => studio.cancelTracking() }));
+      button({ icon: 'stop', text: 'Cancel', label: 'Cancel tracking', key: 'Esc', press: cancel }));
     return this.job;
   }
 
@@ -1909,7 +1995,7 @@ class StatusLine {
     this.studio = studio;
     this.clip = h('span', { class: 'clip' });
     this.model = h('span', { class: 'model' });
-    this.legend = h('span', { class: 'legend', 'aria-label': 'Score ribbon: low to high predicted IoU; hatched where the object is not visible' },
+    this.legend = h('span', { class: 'legend', title: 'The lanes of the timeline: the higher and greener, the surer' },
       'Predicted IoU', h('i', { class: 'scale' }), h('i', { class: 'hatched' }), 'not visible');
     this.element = h('footer', { class: 'status' }, this.clip, this.model, this.legend);
   }
@@ -1919,7 +2005,7 @@ class StatusLine {
     const size = clip && `${clip.width} × ${clip.height}`;
     const length = clip && !clip.still ? ` · ${count(clip.frames, 'frame')} · ${+clip.rate.toFixed(2)} fps` : '';
     setText(this.clip, clip ? `${clip.name} · ${size}${length}` : '');
-    setText(this.model, [model.name, model.note].filter(Boolean).join(': '));
+    setText(this.model, model.note || model.name);
     this.model.title = model.note ?? '';
     this.legend.hidden = !clip || clip.still;
   }
@@ -1949,84 +2035,6 @@ class MessageBar {
     this.box.hidden = true;
     return wasOpen;
   }
-}
-
-// --- Shortcuts -------------------------------------------------------------------------------------------------------
-
-/** Every key, in the order of the sheet. @type {[string, [string[], string, string, (studio: Studio) => void][]][]} */
-const SHORTCUTS = [
-  ['Prompts', [
-    [['c'], 'C', 'Click, or drag a box', (s) => s.setTool('click')],
-    [['b'], 'B', 'Brush', (s) => s.setTool('brush')],
-    [['e'], 'E', 'Eraser', (s) => s.setTool('eraser')],
-    [['x'], 'X', 'Clicks add or take away', (s) => s.setPositive(!s.positive)],
-    [['['], '[', 'Smaller brush', (s) => s.setBrushSize(s.brushRadius / 1.25)],
-    [[']'], ']', 'Larger brush', (s) => s.setBrushSize(s.brushRadius * 1.25)],
-    [['1', '2', '3'], '1 2 3', 'Choose a candidate', (s, key) => s.choose(Number(key))],
-    [['Delete', 'Backspace'], 'Del', 'Delete the prompt', (s) => s.removeSelectedMark()],
-    [['Shift+Delete', 'Shift+Backspace'], 'Shift+Del', 'Clear this frame', (s) => s.clearFrame()],
-  ]],
-  ['Objects', [
-    [['n'], 'N', 'New object', (s) => s.addObject()],
-    [['ArrowUp'], '↑', 'Object above', (s) => s.selectNext(-1)],
-    [['ArrowDown'], '↓', 'Object below', (s) => s.selectNext(1)],
-    [['F2'], 'F2', 'Rename', (s) => s.objectList.rename(s.selected)],
-    [['h'], 'H', 'Hide or show', (s) => s.toggleObject('hidden')],
-    [['Shift+l'], 'Shift+L', 'Lock or unlock the object', (s) => s.toggleObject('locked')],
-  ]],
-  ['View and history', [
-    [['+', '='], '+', 'Zoom in', (s) => s.stage.zoom(1.25)],
-    [['-'], '−', 'Zoom out', (s) => s.stage.zoom(1 / 1.25)],
-    [['0'], '0', 'Fit', (s) => s.stage.fit()],
-    [['m'], 'M', 'Outlines only', (s) => s.toggleLook('outline')],
-    [['s'], 'S', 'Selected object only', (s) => s.toggleLook('solo')],
-    [['?'], '?', 'This sheet', (s) => s.help.open()],
-    [['Ctrl+z', 'z'], 'Ctrl+Z', 'Undo', (s) => s.undo()],
-    [['Ctrl+Shift+z', 'Ctrl+y', 'y'], 'Ctrl+Shift+Z', 'Redo', (s) => s.redo()],
-  ]],
-  ['Time', [
-    [[], 'Space', 'Play or pause', () => {}], // down and up differ: see Tools.holdHand
-    [['ArrowLeft'], '←', 'Previous frame', (s) => s.step(-1)],
-    [['ArrowRight'], '→', 'Next frame', (s) => s.step(1)],
-    [['Shift+ArrowLeft'], 'Shift+←', 'Ten frames back', (s) => s.step(-10)],
-    [['Shift+ArrowRight'], 'Shift+→', 'Ten frames on', (s) => s.step(10)],
-    [['Home'], 'Home', 'First frame', (s) => s.step(-Infinity)],
-    [['End'], 'End', 'Last frame', (s) => s.step(Infinity)],
-    [['i'], 'I', 'Range starts here', (s) => s.setRange({ first: s.wanted })],
-    [['o'], 'O', 'Range ends here', (s) => s.setRange({ last: s.wanted })],
-    [['r'], 'R', 'Whole clip', (s) => s.setRange({ first: null, last: null })],
-    [['j'], 'J', 'Next problem', (s) => s.jumpToProblem()],
-  ]],
-  ['Tracking', [
-    [['t'], 'T', 'Track both ways', (s) => s.track('both')],
-    [[','], ',', 'Track backward', (s) => s.track('backward')],
-    [['.'], '.', 'Track forward', (s) => s.track('forward')],
-    [['l'], 'L', 'Lock this frame’s mask', (s) => s.lockFrame()],
-    [['k'], 'K', 'Pause or resume', (s) => s.togglePause()],
-    [['Escape'], 'Esc', 'Cancel', (s) => s.escape()],
-  ]],
-];
-
-const BY_KEY = new Map(SHORTCUTS.flatMap(([, rows]) => rows.flatMap(([keys, , , run]) => keys.map((key) => [key, run]))));
-
-const MOUSE = ['Mouse', [
-  ['Click', 'This belongs to it'],
-  ['Right-click', 'This does not (or Shift)'],
-  ['Drag', 'Box around it'],
-  ['Wheel', 'Zoom'],
-  ['Middle drag', 'Move the picture'],
-  ['Space+drag', 'Move the picture'],
-]];
-
-/** A key as the table writes it; Shift is named where the key itself does not show it. */
-export function keyName(event) {
-  const isLetter = /^[a-z]$/i.test(event.key);
-  const isTyped = event.getModifierState?.('AltGraph') ?? false; // AltGr writes brackets on many keyboards
-  if (event.altKey && !isTyped) return null;
-  const modifiers = [];
-  if ((event.ctrlKey || event.metaKey) && !isTyped) modifiers.push('Ctrl');
-  if (event.shiftKey && (isLetter || event.key.length > 1)) modifiers.push('Shift');
-  return [...modifiers, isLetter ? event.key.toLowerCase() : event.key].join('+');
 }
 
 /** All keys on one sheet. */
@@ -2093,13 +2101,16 @@ class Studio {
     this.timeline = new Timeline(this);
     this.status = new StatusLine(this);
     this.messages = new MessageBar();
+    this.panels = [this.toolbar, this.objectList, this.cards, this.inspector, this.transport, this.status];
     this.help = new HelpSheet(() => this.focus());
     this.hint = h('p', { class: 'hint' });
     this.stage.element.append(this.hint, this.messages.element);
     this.element = h('div', {
-      class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio', 'data-lm-suppress-shortcuts': 'true',
-      'data-jp-suppress-context-menu': true, onkeydown: (event) => this.keyDown(event), onkeyup: (event) => this.keyUp(event),
-      onmousedown: (event) => this.keepFocus(event), onpointerup: (event) => event.target.type === 'range' && this.focus(),
+      class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio',
+      'data-lm-suppress-shortcuts': 'true', 'data-jp-suppress-context-menu': 'true',
+      onkeydown: (event) => this.keyDown(event), onkeyup: (event) => this.keyUp(event),
+      onmousedown: (event) => this.keepFocus(event),
+      onpointerup: (event) => event.target.type === 'range' && this.focus(),
     },
     this.toolbar.element,
     h('div', { class: 'middle' }, this.stage.element,
@@ -2137,11 +2148,12 @@ class Studio {
       if (dirty.has('ribbon') || dirty.has('playhead')) this.timeline.update();
     }
     if (dirty.has('panels')) this.updatePanels();
-    if (dirty.has('masks')) this.element.dispatchEvent(new CustomEvent('painted', { bubbles: true, composed: true, detail: this.shown }));
+    const painted = { bubbles: true, composed: true, detail: this.shown };
+    if (dirty.has('masks')) this.element.dispatchEvent(new CustomEvent('painted', painted));
   }
 
   updatePanels() {
-    for (const panel of [this.toolbar, this.objectList, this.inspector, this.cards, this.transport, this.status]) panel.update();
+    for (const panel of this.panels) panel.update();
     this.stage.element.dataset.tool = this.tool;
     setText(this.hint, this.nextHint());
     this.hint.hidden = !this.hint.textContent;
@@ -2150,7 +2162,7 @@ class Studio {
   /** What a newcomer could do now; nothing once there is a prompt. */
   nextHint() {
     const { clip, prompts } = this.session;
-    if (!this.session.token) return 'Connecting …';
+    if (this.link.rev === null) return 'Connecting …';
     if (!clip) return 'Open a clip or a picture to begin.';
     if (prompts.length || this.pending.size) return '';
     return 'Click the thing you want. Right-click what does not belong to it. Drag to draw a box.';
@@ -2283,6 +2295,7 @@ class Studio {
       this.session.job = null;
       this.following = false;
     }
+    if (asked === 'masks') this.session.asked.clear();
     if (DRAWN_AHEAD.has(asked)) this.link.sync();
     this.refresh('masks', 'marks');
   }
@@ -2592,7 +2605,7 @@ class Studio {
       if (!event.repeat) this.tools.holdHand(true);
       return;
     }
-    const run = BY_KEY.get(name);
+    const [, , , run] = BY_KEY.get(name) ?? [];
     if (!run || (target.type === 'range' && name.startsWith('Arrow'))) return;
     event.preventDefault();
     run(this, event.key);
