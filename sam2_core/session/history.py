@@ -1,73 +1,142 @@
-"""Undo and redo: every user action is one step back, tracking included."""
+"""Undo and redo: which commands of the log are in force, and a few states kept so that going back takes no time."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from sam2_core.tracking.memory_bank import MemoryBank
+from torch import Tensor
+
+from sam2_core.results import ObjectMask
+from sam2_core.session.commands import Command, Redo, Undo, UseModel
+from sam2_core.session.document import Document
 from sam2_core.tracking.object_track import ObjectTrack
-from sam2_core.tracking.tracker import Tracker
 
-Snapshot: TypeAlias = dict[int, ObjectTrack]
-"""All objects as they were; what they refer to is immutable and shared with the present."""
-
-DEPTH = 20
-"""Steps that can be taken back. A step that replaced a whole masklet keeps the old one's run lengths in memory."""
+START = -1
+"""In place of a number, the state before the first step."""
+_ENTRY_BYTES = 250
+"""What a mask costs beyond its run lengths, about."""
 
 
-def snapshot(tracker: Tracker) -> Snapshot:
-    """All objects as they are now.
+class Steps:
+    """The commands in force, by their numbers in the log.
 
-    Memories of tracked frames stay behind: they are large, and the next pass makes them anew. Until then a correction
-    looks at those of prompted frames only.
+    Attributes:
+        done: in force, in their order.
+        undone: taken back, the last one first to come again.
     """
-    return {object_id: _kept(track) for object_id, track in tracker.tracks.items()}
-
-
-def _kept(track: ObjectTrack) -> ObjectTrack:
-    return ObjectTrack(
-        track.object_id,
-        interactions=dict(track.interactions),
-        unremembered=list(track.unremembered),
-        bank=MemoryBank(dict(track.bank.conditioning)),
-        masklet=dict(track.masklet),
-        logits={frame: logits for frame, logits in track.logits.items() if frame in track.interactions},
-        visited=dict(track.visited),
-    )
-
-
-class History:
-    """What can be undone and redone."""
 
     def __init__(self) -> None:
-        self._past: list[Snapshot] = []
-        self._future: list[Snapshot] = []
+        self.done: list[int] = []
+        self.undone: list[int] = []
+        self._floor = 0
+
+    @property
+    def last(self) -> int:
+        """The last command in force."""
+        return self.done[-1] if self.done else START
 
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
-        return bool(self._past)
+        return len(self.done) > self._floor
 
     @property
     def can_redo(self) -> bool:
         """Whether a step was taken back and nothing was done since."""
-        return bool(self._future)
+        return bool(self.undone)
 
-    def record(self, before: Snapshot) -> None:
-        """Something is done that was not there ``before``; what had been taken back is gone."""
-        self._past = [*self._past, before][-DEPTH:]
-        self._future.clear()
+    def record(self, number: int, command: Command) -> None:
+        """The log has one more command."""
+        match command:
+            case Undo() if self.can_undo:
+                self.undone.append(self.done.pop())
+            case Redo() if self.can_redo:
+                self.done.append(self.undone.pop())
+            case Undo() | Redo():
+                pass
+            case UseModel():
+                self._floor = len(self.done)
+                self.undone.clear()
+            case _:
+                self.done.append(number)
+                self.undone.clear()
 
-    def undo(self, tracker: Tracker) -> None:
-        """Take one step back; nothing happens where there is none."""
-        self._move(tracker, self._past, self._future)
 
-    def redo(self, tracker: Tracker) -> None:
-        """Take one step forward again; nothing happens where there is none."""
-        self._move(tracker, self._future, self._past)
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state and what the model knew of it; all of it is shared with the states around it, as far as it is the same.
 
-    @staticmethod
-    def _move(tracker: Tracker, source: list[Snapshot], target: list[Snapshot]) -> None:
-        if source:
-            target.append(snapshot(tracker))
-            tracker.tracks = source.pop()
+    Attributes:
+        document: the state.
+        tracks: the tracker's, by object id; never changed. Objects may be missing: they are asked again when needed.
+    """
+
+    document: Document
+    tracks: Mapping[int, ObjectTrack]
+
+    def bytes_beyond(self, later: Snapshot) -> int:
+        """Memory that this state holds and a later one does not, about."""
+        total = 0
+        for object_id, state in self.document.objects.items():
+            kept = later.document.objects.get(object_id)
+            if state is not kept:
+                total += _masks_beyond(state.masklet, kept.masklet if kept else {})
+        for object_id, track in self.tracks.items():
+            known = later.tracks.get(object_id)
+            if track is not known:
+                theirs = set(map(id, _tensors(known))) if known else set()
+                total += sum(t.numel() * t.element_size() for t in _tensors(track) if id(t) not in theirs)
+        return total
+
+
+class Snapshots:
+    """The states after the last steps, up to a number of bytes; older ones can always be had from the log.
+
+    Args:
+        most_bytes: that states other than the latest may hold.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[int, Snapshot] = OrderedDict()
+        self._bytes: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, number: int) -> Snapshot | None:
+        """The state after a command, if it is still here."""
+        return self._kept.get(number)
+
+    def keep(self, number: int, latest: Snapshot, in_force: Iterable[int]) -> None:
+        """Keep the state after a command; those that can no longer be reached are dropped, then the oldest."""
+        reachable = {*in_force, START}
+        for gone in [key for key in self._kept if key not in reachable]:
+            self._drop(gone)
+        self._drop(number)
+        if self._kept:
+            before = next(reversed(self._kept))
+            self._bytes[before] = self._kept[before].bytes_beyond(latest)
+        self._kept[number] = latest
+        while len(self._kept) > 1 and sum(self._bytes.values()) > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, number: int) -> None:
+        self._kept.pop(number, None)
+        self._bytes.pop(number, None)
+
+
+def _masks_beyond(mine: Mapping[int, ObjectMask], theirs: Mapping[int, ObjectMask]) -> int:
+    return sum(len(mask.mask.data) + _ENTRY_BYTES for frame, mask in mine.items() if theirs.get(frame) is not mask)
+
+
+def _tensors(track: ObjectTrack) -> list[Tensor]:
+    """The large ones."""
+    found = [tensor for entry in track.bank.conditioning.values() for tensor in (entry.map_dhw, entry.pointer_c)]
+    for interaction in track.interactions.values():
+        found.append(interaction.selection.logits_bhw)
+        if interaction.candidates is not None:
+            found.append(interaction.candidates.logits_bmhw)
+    return found

@@ -1,4 +1,4 @@
-"""All sessions: who may open one, how they are found again, and when they end."""
+"""All sessions: who may open one, how they are found again, when they rest and when they end."""
 
 from __future__ import annotations
 
@@ -8,68 +8,63 @@ import shutil
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sam2_core.errors import SessionLimit, SessionNotFound, VideoError
-from sam2_core.media import MediaLimits, open_video
+from sam2_core.errors import ProjectError, SessionLimit, SessionNotFound, VideoError
+from sam2_core.media import open_video
+from sam2_core.session.header import Header
+from sam2_core.session.idle import IdleEncoder
+from sam2_core.session.limits import Limits
 from sam2_core.session.models import ModelPool
+from sam2_core.session.places import Places
+from sam2_core.session.project import MEDIA, ProjectLimits, unpack_project
 from sam2_core.session.scheduler import Turns
 from sam2_core.session.session import Session
+from sam2_core.session.store import Store, model_of
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what visitors may use.
-
-    Attributes:
-        sessions: at a time.
-        objects: in one session, at a time.
-        media: of one clip.
-        upload_bytes: of one clip that was uploaded.
-        total_bytes: of all uploaded clips that are open.
-        idle_seconds: after which a session that nobody uses ends.
-        detached_seconds: the same for one whose page was left; a dropped connection looks like that, too.
-    """
-
-    sessions: int = 32
-    objects: int = 16
-    media: MediaLimits = field(default_factory=lambda: MediaLimits(frames=10_000))
-    upload_bytes: int = 500 * 10**6
-    total_bytes: int = 8 * 10**9
-    idle_seconds: float = 1800
-    detached_seconds: float = 300
-
-
-@dataclass(slots=True)
-class _Place:
-    """A session and what belongs to it."""
-
-    session: Session
-    upload_bytes: int
-    detached: bool = False
+_BUSY_SECONDS = 60.0
+"""A session that was used so lately is not sent to rest to make room for another one."""
 
 
 class SessionManager:
     """Opens, finds and ends sessions; from any thread.
 
+    A session lies on the disk from its first moment. While people are at work it is also in memory; when nobody has
+    been for a while it goes to *rest*, and :meth:`get` brings it back as it was, also after a restart. It ends when it
+    is closed, or after a long rest.
+
     Args:
         models: shared by all sessions.
         limits: what visitors may use.
+        root: folder of all sessions; ``None`` makes a temporary one, which is deleted in the end.
     """
 
-    def __init__(self, models: ModelPool, limits: Limits | None = None) -> None:
+    def __init__(self, models: ModelPool, limits: Limits | None = None, root: Path | None = None) -> None:
         self.models = models
         self.limits = limits or Limits()
-        self._turns = Turns()
+        self._temporary = root is None
+        self._places = Places(root or Path(tempfile.mkdtemp(prefix="masklet-")))
+        self.turns = Turns()
         self._lock = threading.Lock()
-        self._places: dict[str, _Place] = {}
+        self._waking = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._detached: set[str] = set()
+        self._opening: set[str] = set()
         self._closing = threading.Event()
+        self._idle = IdleEncoder(self._used_last)
         threading.Thread(target=self._reap, name="session reaper", daemon=True).start()
 
     def __len__(self) -> int:
-        """Sessions that are open."""
-        return len(self._places)
+        """Sessions in memory."""
+        return len(self._sessions)
+
+    def turn(self) -> Turns:
+        """A context in which the device may be used: for one frame at a time, so that all take turns."""
+        return self._turns
+
+    # Opening -----------------------------------------------------------------------------------------------------
 
     def open(self, path: Path, model_name: str) -> Session:
         """A session on a clip that stays where it is.
@@ -79,82 +74,185 @@ class SessionManager:
             CheckpointError: the model cannot be had.
             SessionLimit: there are too many sessions.
         """
-        return self._open(path, model_name, _make_folder(), upload_bytes=0)
+        token = secrets.token_urlsafe(24)
+        with self._new_folder(token, 0) as folder:
+            return self._begin(token, folder, model_name, path.absolute())
 
     def ingest(self, upload: Path, model_name: str) -> Session:
-        """A session on an uploaded clip: it moves to a place of its own and is deleted when the session ends.
+        """A session on an uploaded clip, which moves into the session and is deleted with it.
 
         Raises:
             VideoError: the clip cannot be used; it is deleted.
             CheckpointError: the model cannot be had.
             SessionLimit: there are too many sessions, or the clip is too large.
         """
+        token, name = secrets.token_urlsafe(24), upload.name
         try:
             size = self._check_upload(upload)
-            folder = _make_folder()
-            clip = Path(shutil.move(upload, folder / upload.name))
+            with self._new_folder(token, size) as folder:
+                shutil.move(upload, folder / name)  # a clip that cannot be used is called by its name
+                try:
+                    open_video(folder / name, limits=self.limits.media).close()
+                finally:
+                    (folder / name).rename(folder / MEDIA)
+                return self._begin(token, folder, model_name, None, name)
         except OSError as error:
             raise VideoError("the upload did not arrive whole; upload it again.") from error
-        return self._open(clip, model_name, folder, size)
+
+    def open_project(self, upload: Path, clip: Path | None = None) -> Session:
+        """A session from a project file, which is deleted.
+
+        Args:
+            upload: the project file; it may come from anyone.
+            clip: for a project that has no clip in it.
+
+        Raises:
+            ProjectError: it is not a project file, is damaged or too large, or has no clip in it and none was given.
+            VideoError: the clip in it cannot be used.
+            CheckpointError: its model cannot be had.
+            SessionLimit: there are too many sessions.
+        """
+        token = secrets.token_urlsafe(24)
+        bounds = ProjectLimits(self.limits.session_bytes, self.limits.upload_bytes)
+        try:
+            with self._new_folder(token, upload.stat().st_size) as folder:
+                header = unpack_project(upload, folder, bounds)
+                if not (folder / MEDIA).is_file() and clip is None:
+                    raise ProjectError(f"this project has no clip in it; open it together with {header.name!r}.")
+                return self._begin(token, folder, "", None if clip is None else clip.absolute())
+        except OSError as error:
+            raise ProjectError("the project did not arrive whole; upload it again.") from error
+        finally:
+            upload.unlink(missing_ok=True)
+
+    # Finding -----------------------------------------------------------------------------------------------------
 
     def get(self, token: str | None) -> Session:
-        """The session of this token, which counts as used.
+        """The session of this token, which counts as used; one that rests is brought back.
 
         Raises:
             SessionNotFound: it has ended, or never was.
+            ProjectError: what is on the disk is damaged.
+            VideoError: its clip is gone.
         """
+        token = token or ""
         with self._lock:
-            place = self._places.get(token or "")
-            if place is None:
-                raise SessionNotFound("this session has ended, after a long pause or a restart; open the clip again.")
-            place.detached = False
-            place.session.touch()
-            return place.session
+            session = self._sessions.get(token)
+            if session is not None:
+                self._detached.discard(token)
+                session.touch()
+                return session
+        with self._waking:  # of two that come back at once, one finds it in memory
+            session = self._sessions.get(token)
+            return session if session is not None else self._wake(token)
 
     def detach(self, token: str | None) -> None:
-        """The page of this session was left; it ends soon unless someone comes back."""
+        """The page of this session was left; it goes to rest soon unless someone comes back."""
         with self._lock:
-            place = self._places.get(token or "")
-            if place is not None:
-                place.detached = True
+            if token in self._sessions:
+                self._detached.add(token)
+
+    # Ending ------------------------------------------------------------------------------------------------------
 
     def close(self, token: str | None) -> None:
-        """End a session; nothing happens where there is none."""
-        with self._lock:
-            place = self._places.pop(token or "", None)
-        if place is not None:
-            place.session.close()
+        """End a session for ever; nothing happens where there is none."""
+        self._rest(token or "")
+        self._places.delete(token or "")
 
     def sweep(self) -> None:
-        """End all sessions that were not used for too long."""
+        """Send those to rest that were not used for too long, and end those that have rested for too long."""
         now = time.monotonic()
-        with self._lock:
-            expired = [token for token, place in self._places.items() if self._deadline(place) <= now]
-        for token in expired:
-            self.close(token)
+        for token in self._used_before(now, detached=self.limits.detached_seconds, idle=self.limits.idle_seconds):
+            self._rest(token)
+        self._places.delete_older(self.limits.kept_seconds, keep={*self._sessions, *self._opening})
 
     def shut_down(self) -> None:
-        """End all sessions."""
+        """Send all to rest; sessions in a temporary folder end."""
         self._closing.set()
-        for token in tuple(self._places):
-            self.close(token)
+        self._idle.stop()
+        for token in tuple(self._sessions):
+            self._rest(token)
+        if self._temporary:
+            self._places.delete_all()
 
-    def _open(self, path: Path, model_name: str, folder: Path, upload_bytes: int) -> Session:
+    # How ---------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _new_folder(self, token: str, nbytes: int) -> Iterator[Path]:
+        """A folder that is gone again if anything fails."""
+        self.sweep()
+        self._make_room()
+        self._places.make_room(nbytes, self.limits.total_bytes, keep={*self._sessions, *self._opening})
+        self._opening.add(token)
         try:
-            self.sweep()
-            with self._lock:
-                self._check_room(upload_bytes)
-            model = self.models.get(model_name)
-            video = open_video(path, limits=self.limits.media)
-            token = secrets.token_urlsafe(24)
-            session = Session(token, video, folder, model_name, model, self._turns, self.limits.objects)
-            with self._lock:
-                self._check_room(upload_bytes)  # others may have come while the clip was read
-                self._places[token] = _Place(session, upload_bytes)
+            yield self._places.make(token)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._places.delete(token)
+            raise
+        finally:
+            self._opening.discard(token)
+
+    def _begin(self, token: str, folder: Path, model_name: str, media: Path | None, name: str | None = None) -> Session:
+        """Open what is in a folder, or begin there."""
+        video = open_video(media or folder / MEDIA, limits=self.limits.media)
+        try:
+            video.name = name or video.name
+            header = Header.of(video, folder, media)
+            video.name = header.name
+            store = Store(folder, header, self.limits.session_bytes)
+            try:
+                model = self.models.get(model_of(store.commands) or model_name)
+                session = Session(token, video, store, model, self.turns, self.limits)
+                session.begin_with(model_name)
+                self._take_in(session)
+            except BaseException:
+                store.close()
+                raise
+        except BaseException:
+            video.close()
             raise
         return session
+
+    def _wake(self, token: str) -> Session:
+        folder = self._places.find(token)
+        if folder is None:
+            raise SessionNotFound("this session has ended, after a long pause; open the clip again.")
+        self._make_room()
+        media = Header.read(folder).media
+        return self._begin(token, folder, "", None if media is None else Path(media))
+
+    def _take_in(self, session: Session) -> None:
+        with self._lock:
+            if len(self._sessions) >= self.limits.sessions:  # others may have come while the clip was read
+                raise SessionLimit(f"all {self.limits.sessions} places are taken; try again in a few minutes.")
+            self._sessions[session.token] = session
+            self._detached.discard(session.token)
+
+    def _make_room(self) -> None:
+        """Send whoever was away longest to rest, if all places are taken."""
+        if len(self._sessions) >= self.limits.sessions:
+            away = self._used_before(time.monotonic(), detached=_BUSY_SECONDS / 6, idle=_BUSY_SECONDS)
+            if not away:
+                raise SessionLimit(f"all {self.limits.sessions} places are taken; try again in a few minutes.")
+            self._rest(away[0])
+
+    def _used_before(self, now: float, *, detached: float, idle: float) -> list[str]:
+        """Tokens of those that were not used for so long, whoever was away longest first."""
+        with self._lock:
+            ages = {token: now - session.touched for token, session in self._sessions.items()}
+            away = [t for t, age in ages.items() if age >= (detached if t in self._detached else idle)]
+        return sorted(away, key=lambda token: -ages[token])
+
+    def _used_last(self) -> Session | None:
+        with self._lock:
+            return max(self._sessions.values(), key=lambda session: session.touched, default=None)
+
+    def _rest(self, token: str) -> None:
+        with self._lock:
+            session = self._sessions.pop(token, None)
+            self._detached.discard(token)
+        if session is not None:
+            session.close()
 
     def _check_upload(self, upload: Path) -> int:
         size = upload.stat().st_size
@@ -166,21 +264,7 @@ class SessionManager:
             )
         return size
 
-    def _check_room(self, upload_bytes: int) -> None:
-        if len(self._places) >= self.limits.sessions:
-            raise SessionLimit(f"all {self.limits.sessions} places are taken; try again in a few minutes.")
-        if sum(place.upload_bytes for place in self._places.values()) + upload_bytes > self.limits.total_bytes:
-            raise SessionLimit("there is no room for more clips at the moment; try again in a few minutes.")
-
-    def _deadline(self, place: _Place) -> float:
-        patience = self.limits.detached_seconds if place.detached else self.limits.idle_seconds
-        return place.session.touched + patience
-
     def _reap(self) -> None:
         while not self._closing.wait(min(self.limits.detached_seconds, self.limits.idle_seconds) / 4):
             with contextlib.suppress(Exception):  # one session that cannot be ended must not keep all others alive
                 self.sweep()
-
-
-def _make_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="masklet-"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 
@@ -37,3 +39,17 @@ class Turns:
         with self._changed:
             self._waiting.popleft()
             self._changed.notify_all()
+
+    @contextmanager
+    def if_free(self) -> Iterator[bool]:
+        """A turn for work that can wait: given at once or, where anyone else has or wants one, not at all."""
+        ticket = object()
+        with self._changed:
+            free = not self._waiting
+            if free:
+                self._waiting.append(ticket)
+        try:
+            yield free
+        finally:
+            if free:
+                self.__exit__(None, None, None)

@@ -2,269 +2,270 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 
-from sam2_core.errors import PromptError, SessionLimit, SessionNotFound
+from sam2_core.errors import PromptError, SessionNotFound
 from sam2_core.media import Video
 from sam2_core.model import SAM2
-from sam2_core.prompts import Box, Point, Prompt
-from sam2_core.results import FrameResult, Masklet, ObjectMask
-from sam2_core.session.history import History, snapshot
+from sam2_core.prompts import Point, Prompt
+from sam2_core.results import ObjectMask
+from sam2_core.session.commands import Command, EditObject, PromptCommand, Redo, Track, Undo, UseModel
+from sam2_core.session.document import Document, ambiguous
+from sam2_core.session.editor import Editor
+from sam2_core.session.header import Header
+from sam2_core.session.job import Job, Progress
+from sam2_core.session.limits import Limits, TokenBucket
+from sam2_core.session.news import News
+from sam2_core.session.project import MEDIA, write_project
+from sam2_core.session.propagation import Propagation
 from sam2_core.session.scheduler import Turns
-from sam2_core.tracking.policies import Direction
-from sam2_core.tracking.tracker import Tracker
-
-HIGHEST_OBJECT_ID = 255
-"""A palette PNG has no room for more, and an id is never given twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackStep:
-    """A frame that was just tracked, and how many of all are ``done``."""
-
-    result: FrameResult
-    done: int
-    total: int
+from sam2_core.session.script import python_script
+from sam2_core.session.store import Store
 
 
 class Session:
-    """A video, its tracker, and the way back; from any thread, one call at a time.
+    """A video, what people do to it, and the masks that come of it; from any thread.
 
-    Tracking gives way after each frame, so that others can look on, cancel, or use the device. Until it ends, nothing
-    else changes the objects.
+    Whatever is read comes from :attr:`document`, which is immutable and replaced as a whole: reading never waits.
+    Changes are made one at a time by :meth:`do`. Tracking is a :class:`Job` that holds the device for one frame at a
+    time; until it ends, only :class:`EditObject` is accepted. Every command and every mask is on the disk when others
+    can see it.
 
     Args:
         token: the name by which the manager finds it.
         video: closed with the session.
-        folder: for the session's own files; deleted with it.
-        model_name: of ``model``.
+        store: the session's files.
         model: shared with other sessions.
         turns: for the device that the model is on.
-        most_objects: that there may be at one time.
+        limits: what its user may use.
 
     Attributes:
-        revision: a number that grows with every change of a mask.
+        playhead: the frame that people look at, around which frames are encoded ahead.
         touched: when someone last was at work here, on the monotonic clock, in seconds.
     """
 
     def __init__(
-        self,
-        token: str,
-        video: Video,
-        folder: Path,
-        model_name: str,
-        model: SAM2,
-        turns: Turns,
-        most_objects: int = 16,
+        self, token: str, video: Video, store: Store, model: SAM2, turns: Turns, limits: Limits | None = None
     ) -> None:
         self.token = token
         self.video = video
-        self.folder = folder
-        self.model_name = model_name
+        self.folder = store.folder
+        self.playhead = 0
         self.touched = time.monotonic()
-        self.revision = 0
-        self._tracker = Tracker(model, video)
+        self.news = News()
+        self._limits = limits or Limits()
         self._turns = turns
-        self._most_objects = most_objects
+        self._editor = Editor(video, model, store, turns, self._limits)
         self._lock = threading.RLock()
-        self._history = History()
-        self._last_object_id = 0
-        self._offered: int | None = None
-        self._tracking = False
-        self._cancel = threading.Event()
+        self._job: Job | None = None
         self._closed = False
+        self._temporary: Path | None = None
+        self._prompts = TokenBucket(self._limits.prompts_per_second, "prompts")
+        self._previews = TokenBucket(self._limits.previews_per_second, "previews")
 
-    def touch(self) -> None:
-        """Someone is still at work here."""
-        self.touched = time.monotonic()
+    @classmethod
+    def alone(cls, video: Video, model_name: str, model: SAM2, folder: Path | None = None) -> Session:
+        """A session without a manager, for scripts and notebooks.
+
+        Args:
+            video: closed with the session.
+            model_name: of ``model``.
+            model: in evaluation mode.
+            folder: where it is kept, and found again; ``None`` keeps it in a temporary folder until it is closed.
+        """
+        place = Path(tempfile.mkdtemp(prefix="masklet-")) if folder is None else folder
+        place.mkdir(parents=True, exist_ok=True)
+        store = Store(place, Header.of(video, place))
+        session = cls(secrets.token_urlsafe(24), video, store, model, Turns())
+        session.begin_with(model_name)
+        session._temporary = place if folder is None else None
+        return session
+
+    def begin_with(self, model_name: str) -> None:
+        """Note which model answers, where that is not known yet."""
+        if not self._editor.store.commands:
+            self._editor.store.add(UseModel(model_name))
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     # What there is -----------------------------------------------------------------------------------------------
 
     @property
+    def document(self) -> Document:
+        """All objects with their properties, prompts and masks, as they are now."""
+        return self._editor.document
+
+    @property
+    def model_name(self) -> str:
+        """Of the model in use."""
+        return self._editor.model_name
+
+    @property
+    def job(self) -> Job | None:
+        """Tracking that goes on or went on last."""
+        return self._job
+
+    @property
     def tracking(self) -> bool:
-        """Whether masks are being made right now."""
-        return self._tracking
+        """Whether masks are being made right now, or could be if the job were resumed."""
+        return self._job is not None and not self._job.over
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change."""
+        return self.news.revision
 
     @property
     def can_undo(self) -> bool:
-        """Whether :meth:`undo` would do something."""
-        return self._history.can_undo
+        """Whether :class:`Undo` would do something."""
+        return self._editor.steps.can_undo
 
     @property
     def can_redo(self) -> bool:
-        """Whether :meth:`redo` would do something."""
-        return self._history.can_redo
-
-    @property
-    def object_ids(self) -> tuple[int, ...]:
-        """Objects about which something was said."""
-        with self._open():
-            return self._tracker.object_ids
-
-    def result(self, frame_index: int) -> FrameResult:
-        """Every object's latest mask on a frame."""
-        with self._open():
-            return self._tracker.result(frame_index)
-
-    def prompts(self, frame_index: int) -> dict[int, Prompt]:
-        """What was said on a frame, by object."""
-        with self._open():
-            tracks = self._tracker.tracks.values()
-            return {t.object_id: t.interactions[frame_index].prompt for t in tracks if frame_index in t.interactions}
-
-    def prompted_frames(self) -> dict[int, tuple[int, ...]]:
-        """Frames on which something was said, by object."""
-        with self._open():
-            return {t.object_id: tuple(sorted(t.interactions)) for t in self._tracker.tracks.values()}
+        """Whether :class:`Redo` would do something."""
+        return self._editor.steps.can_redo
 
     def candidates(self, object_id: int, frame_index: int) -> tuple[ObjectMask, ...]:
         """The three masks that a single click may have meant; none where the prompt is not ambiguous."""
+        prompt = self.document.prompts(frame_index).get(object_id)
+        if prompt is None or not ambiguous(prompt):
+            return ()
         with self._open():
-            prompt = self.prompts(frame_index).get(object_id)
-            if prompt is None or prompt.mask is not None or prompt.label_count != 1:
-                return ()
+            self._editor.wake(object_id)
             with self._turns:
-                return self._tracker.candidates(object_id, frame_index)
+                return self._editor.tracker.candidates(object_id, frame_index)
 
-    def results(self) -> list[FrameResult]:
-        """Every frame's finished masks."""
-        with self._open():
-            return [self._tracker.result(frame_index) for frame_index in range(len(self.video))]
+    def preview(self, object_id: int, frame_index: int, point: Point) -> ObjectMask:
+        """The mask that one more click would give; nothing is changed.
 
-    def masklets(self) -> dict[int, Masklet]:
-        """All finished masks, by object and frame."""
-        with self._open():
-            return {t.object_id: dict(t.masklet) for t in self._tracker.tracks.values()}
+        Raises:
+            PromptError: the click is not in the clip, or tracking is going on.
+            SessionLimit: previews are asked for too fast.
+        """
+        self._previews.take()
+        with self._changing():
+            said = self.document.prompts(frame_index).get(object_id)
+            prompt = said.with_point(point) if said else Prompt(points=(point,))
+            self._editor.wake(object_id)
+            with self._turns:
+                return self._editor.tracker.preview(object_id, frame_index, prompt)
 
     # What people do ----------------------------------------------------------------------------------------------
 
-    def new_object(self) -> int:
-        """An id that was never used, the same until something is said about it; only then does the object exist.
+    def do(self, command: Command) -> None:
+        """Do what a person wants; :class:`Track` begins a job and does not wait for it.
 
         Raises:
-            SessionLimit: there are as many objects as there may be.
+            PromptError: the command does not fit, or tracking is going on; nothing has changed.
+            SessionLimit: there are too many objects, prompts or bytes; nothing has changed.
+            SessionNotFound: the session is closed.
         """
-        with self._open():
-            if self._offered is None:
-                self._check_room(self._last_object_id + 1)
-                self._last_object_id += 1
-                self._offered = self._last_object_id
-            return self._offered
+        match command:
+            case Track():
+                self.track(command)
+            case Undo():
+                self._change(self._editor.undo)
+            case Redo():
+                self._change(self._editor.redo)
+            case UseModel():
+                raise PromptError("a model is changed by Session.use, which is given the model.")
+            case EditObject():
+                with self._open():
+                    self._editor.edit(command)
+                self.news.tell()
+            case _:
+                if isinstance(command, PromptCommand):
+                    self._prompts.take()
+                self._change(lambda: self._editor.edit(command))
 
-    def add_point(self, object_id: int, frame_index: int, point: Point) -> None:
-        """One more click on an object.
-
-        Raises:
-            PromptError: the frame or the object is out of range, or tracking is going on.
-            SessionLimit: there are as many objects as there may be.
-        """
+    def track(self, command: Track | None = None) -> Job:
+        """Begin to track; raises as :meth:`do` does."""
         with self._changing():
-            earlier = self.prompts(frame_index).get(object_id)
-            self._say(object_id, frame_index, earlier.with_point(point) if earlier else Prompt(points=(point,)))
+            propagation = self._editor.begin(command or Track())
+            self._job = Job(
+                step=lambda: self._advance(propagation),
+                total=propagation.remaining(self.document),
+                tell=self.news.tell,
+                finish=lambda: self._end(propagation),
+            )
+            self.news.tell()
+            return self._job
 
-    def set_box(self, object_id: int, frame_index: int, box: Box) -> None:
-        """The rectangle around an object, instead of an earlier one; raises as :meth:`add_point` does."""
-        with self._changing():
-            earlier = self.prompts(frame_index).get(object_id)
-            prompt = replace(earlier, box=box, candidate=None) if earlier else Prompt(box=box)
-            self._say(object_id, frame_index, prompt)
-
-    def choose(self, object_id: int, frame_index: int, candidate: int) -> None:
-        """Say which of the candidates was meant.
-
-        Raises:
-            PromptError: there are no candidates, or not so many.
-        """
-        with self._changing():
-            earlier = self.prompts(frame_index).get(object_id)
-            if earlier is None:
-                raise PromptError(f"nothing was said about object {object_id} on frame {frame_index}; click it first.")
-            self._say(object_id, frame_index, replace(earlier, candidate=candidate))
-
-    def clear(self, object_id: int, frame_index: int) -> None:
-        """Take back all that was said about an object on a frame; nothing happens where that is nothing."""
-        if object_id in self.prompts(frame_index):
-            with self._changing():
-                self._tracker.clear(object_id, frame_index)
-
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object; nothing happens where there is none of this id."""
-        if object_id in self.object_ids:
-            with self._changing():
-                self._tracker.remove_object(object_id)
-
-    def undo(self) -> None:
-        """Take the last change back, tracking included."""
-        with self._open():
-            self._refuse_while_tracking()
-            self._history.undo(self._tracker)
-            self.revision += 1
-
-    def redo(self) -> None:
-        """Do again what was taken back last."""
-        with self._open():
-            self._refuse_while_tracking()
-            self._history.redo(self._tracker)
-            self.revision += 1
+    def wait_for_job(self, seconds: float | None = None) -> Progress | None:
+        """Wait until tracking ends, or for so long; how far it is then, ``None`` where nothing was ever tracked."""
+        return self._job.wait(seconds) if self._job else None
 
     def use(self, model_name: str, model: SAM2) -> None:
         """Go on with another model: it answers all prompts anew, and tracked masks are gone, as is the way back.
 
         If that fails, everything is as before.
         """
-        with self._open():
-            self._refuse_while_tracking()
-            tracker = Tracker(model, self.video)
-            for track in self._tracker.tracks.values():
-                for frame_index, interaction in track.interactions.items():
-                    with self._turns:  # another model numbers its candidates in its own way
-                        tracker.prompt(track.object_id, frame_index, replace(interaction.prompt, candidate=None))
-            self._tracker, self.model_name, self._history = tracker, model_name, History()
-            self.revision += 1
-
-    # Tracking ----------------------------------------------------------------------------------------------------
-
-    def track(self, direction: Direction = Direction.BOTH) -> Iterator[TrackStep]:
-        """Track all objects, one frame per step, until all are done or :meth:`cancel`; finished masks are kept.
-
-        Raises:
-            PromptError: nothing was prompted yet, or tracking is going on already.
-        """
         with self._changing():
-            total = sum(len(sweep.frames) for sweep in self._tracker.passes(direction))
-            self._tracking = True
-            self._cancel.clear()
-        try:
-            steps = self._tracker.propagate(direction)
-            for done in range(1, total + 1):
-                with self._lock:
-                    if self._cancel.is_set() or self._closed:
-                        return
-                    self.touch()
-                    with self._turns:
-                        result = next(steps)
-                    self.revision += 1
-                yield TrackStep(result, done, total)
-        finally:
-            self._tracking = False
+            before = self._editor
+            self._editor = before.anew(model_name, model)
+            before.store.delete()
+            self.news.tell(range(len(self.video)))
 
-    def cancel(self) -> None:
-        """Stop tracking before the next frame."""
-        self._cancel.set()
+    def touch(self) -> None:
+        """Someone is still at work here."""
+        self.touched = time.monotonic()
+
+    def encode_ahead(self) -> bool:
+        """Encode one frame near the playhead, if nobody needs the device or this session; whether there was one."""
+        if self.tracking or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            frame_index = None if self._closed else self._editor.tracker.features.missing_near(self.playhead)
+            if frame_index is None:
+                return False
+            with self._turns.if_free() as free:
+                if free:
+                    self._editor.tracker.features[frame_index]
+                return free
+        finally:
+            self._lock.release()
+
+    # What is taken home ------------------------------------------------------------------------------------------
+
+    def save_project(self, path: Path) -> None:
+        """Write a project file, with the clip in it where that is a file."""
+        with self._open():
+            store = self._editor.store
+            media = self.folder / MEDIA if store.header.media is None else Path(store.header.media)
+            write_project(store, path, media if media.is_file() else None)
+
+    def script(self, clip: str | None = None) -> str:
+        """A Python script that does it all again, with the clip at this path, or beside it under its own name."""
+        with self._open():
+            return python_script(clip or self.video.name, self.model_name, self._editor.in_force())
 
     def close(self) -> None:
-        """End the session once the frame in work is finished; its folder is deleted."""
-        self.cancel()
+        """End work here once the frame in work is finished; what is on the disk stays, unless it was temporary."""
+        job = self._job
+        if job is not None:
+            job.cancel()
+            job.wait()
         with self._lock:
             self._closed = True
+            self._editor.store.close()
             self.video.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        self.news.tell()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     # How ---------------------------------------------------------------------------------------------------------
 
@@ -277,33 +278,31 @@ class Session:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """A change that can be undone; one that fails leaves no trace."""
         with self._open():
-            self._refuse_while_tracking()
-            before = snapshot(self._tracker)
-            try:
-                yield
-            except BaseException:
-                self._tracker.tracks = before
-                raise
-            self._history.record(before)
-            self.revision += 1
+            if self.tracking:
+                raise PromptError("tracking is going on; wait for its end, or cancel it first.")
+            yield
 
-    def _refuse_while_tracking(self) -> None:
-        if self._tracking:
-            raise PromptError("tracking is going on; wait for its end, or cancel it first.")
+    def _change(self, change: Callable[[], None]) -> None:
+        with self._changing():
+            before = self.document
+            change()
+            self.news.tell(self.document.frames_unlike(before))
 
-    def _say(self, object_id: int, frame_index: int, prompt: Prompt) -> None:
-        if object_id not in self._tracker.tracks:
-            self._check_room(object_id)
-        with self._turns:
-            self._tracker.prompt(object_id, frame_index, prompt)
-        self._last_object_id = max(self._last_object_id, object_id)
-        if object_id == self._offered:
-            self._offered = None
+    def _advance(self, propagation: Propagation) -> tuple[int, int] | None:
+        """One frame. The lock is not held meanwhile: only the job works with the tracker, and it waits for its turn."""
+        with self._lock:
+            self.touch()
+            for object_id in propagation.object_ids:
+                self._editor.wake(object_id)
+        change = propagation.step(self.document)
+        if change is None:
+            return None
+        with self._lock:
+            self._editor.take(propagation, change)
+            self.news.note((change.frame_index,))
+            return change.frame_index, propagation.remaining(self.document)
 
-    def _check_room(self, object_id: int) -> None:
-        if len(self._tracker.tracks) >= self._most_objects:
-            raise SessionLimit(f"there can be {self._most_objects} objects at a time; remove one first.")
-        if object_id > HIGHEST_OBJECT_ID:
-            raise SessionLimit(f"objects are numbered up to {HIGHEST_OBJECT_ID}; open the clip again to start anew.")
+    def _end(self, propagation: Propagation) -> None:
+        with self._lock, suppress(OSError):
+            self._editor.end(propagation)

@@ -11,6 +11,8 @@ from sam2_core.model import SAM2, ImageFeatures
 from sam2_core.tracking.pixels import Resampling, model_pixels
 
 _CACHE_BYTES = 128 * 2**20
+_AHEAD = 24
+"""Frames to either side that are worth encoding before anyone asks for them."""
 
 
 class FrameFeatures:
@@ -30,6 +32,19 @@ class FrameFeatures:
             self._shrink()
         self._cache.move_to_end(frame_index)
         return self._cache[frame_index]
+
+    def missing_near(self, frame_index: int) -> int | None:
+        """The frame nearest to this one that is worth encoding before anyone asks for it, the later one first.
+
+        ``None`` where as many are here as fit: more would only push out what is needed sooner.
+        """
+        largest = max((features.nbytes for features in self._cache.values()), default=0)
+        fitting = self._cache_bytes // largest if largest else 1
+        for distance in range(max(min(fitting // 2, _AHEAD), 1)):
+            for near in (frame_index + distance, frame_index - distance):
+                if 0 <= near < len(self._video) and near not in self._cache:
+                    return near
+        return None
 
     @torch.inference_mode()
     def _encode(self, frame_index: int) -> ImageFeatures:

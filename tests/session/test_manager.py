@@ -1,5 +1,6 @@
-"""Who may open a session, how it is found, when it ends."""
+"""Who may open a session, how it is found, when it rests, when it ends."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +11,21 @@ from PIL import Image
 
 from sam2_core.config import POCKET
 from sam2_core.errors import CheckpointError, SessionLimit, SessionNotFound, VideoError
-from sam2_core.media import MediaLimits
+from sam2_core.media import MediaLimits, Video
 from sam2_core.model import SAM2
-from sam2_core.prompts import Point
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
+from sam2_core.session.store import Store
 from sam2_core.weights import Progress
-from tests.tracking.toys import toy_model
+from tests.fakes import fake_model
+from tests.session.working import click, tracked
 
 
 def load(name: str, *, progress: Progress | None = None) -> SAM2:
-    """The toy for ``pocket``, an error for everything else."""
+    """A fake for ``pocket``, an error for everything else."""
     del progress
     if name != POCKET.name:
         raise CheckpointError("the Hub cannot be reached")
-    return toy_model()
+    return fake_model()
 
 
 @pytest.fixture
@@ -78,9 +80,9 @@ def test_two_sessions_on_the_same_clip_share_the_model_and_nothing_else(
 ) -> None:
     manager = manager_with(managers)
     first, second = manager.open(picture, "pocket"), manager.open(picture, "pocket")
-    first.add_point(1, 0, Point(0.5, 0.5))
-    assert second.object_ids == ()
-    assert second.masklets() == {}
+    first.do(click())
+    assert list(first.document.objects) == [1]
+    assert not second.document.objects
     assert first.folder != second.folder
     assert manager.models.get("pocket") is manager.models.get("pocket")
 
@@ -89,8 +91,8 @@ def test_an_upload_moves_and_is_deleted_with_its_session(managers: list[SessionM
     manager = manager_with(managers)
     session = manager.ingest(upload, "pocket")
     assert not upload.exists()
-    assert [path.name for path in session.folder.iterdir()] == ["moving.gif"]
-    assert len(session.video) == 5
+    assert (session.folder / "media").is_file()
+    assert (session.video.name, len(session.video)) == ("moving.gif", 5)
     manager.close(session.token)
     assert not session.folder.exists()
 
@@ -115,6 +117,9 @@ def test_a_broken_upload_is_one_sentence_and_leaves_nothing(
         manager.ingest(broken, "pocket")
     assert str(tmp_path) not in str(raised.value)
     assert len(manager) == 0
+    (root,) = places.iterdir()
+    assert list(root.iterdir()) == []
+    manager.shut_down()
     assert list(places.iterdir()) == []
 
 
@@ -141,14 +146,121 @@ def test_sessions_are_limited(managers: list[SessionManager], picture: Path) -> 
     manager.open(picture, "pocket")
 
 
-def test_a_place_that_nobody_uses_makes_room(managers: list[SessionManager], picture: Path) -> None:
-    manager = manager_with(managers, Limits(sessions=1, idle_seconds=60))
-    idle = manager.open(picture, "pocket")
+def test_a_session_that_nobody_uses_goes_to_rest_and_comes_back(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    idle, used = manager.open(picture, "pocket"), manager.open(picture, "pocket")
+    idle.do(click())
     age(idle, 61)
-    fresh = manager.open(picture, "pocket")
-    assert manager.get(fresh.token) is fresh
-    with pytest.raises(SessionNotFound):
-        manager.get(idle.token)
+    manager.sweep()
+    assert len(manager) == 1
+    back = manager.get(idle.token)
+    assert back is not idle
+    assert back is manager.get(idle.token)
+    assert (back.token, back.document, back.video.name) == (idle.token, idle.document, "picture.png")
+    assert manager.get(used.token) is used
+
+
+def test_whoever_was_away_longest_makes_room(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(sessions=3))
+    away, longer, busy = (manager.open(picture, "pocket") for _ in range(3))
+    age(away, 100)
+    age(longer, 200)
+    age(busy, 10)
+    manager.open(picture, "pocket")
+    assert set(manager._sessions) > {away.token, busy.token}
+    assert len(manager) == 3
+    assert manager.get(longer.token).token == longer.token  # and now the other one rests
+    assert away.token not in manager._sessions
+
+
+def test_whoever_rests_too_long_has_ended(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60, kept_seconds=600))
+    gone = manager.open(picture, "pocket")
+    age(gone, 61)
+    manager.sweep()
+    for path in (gone.folder, *gone.folder.iterdir()):
+        os.utime(path, (1e9, 1e9))
+    manager.sweep()
+    assert not gone.folder.exists()
+    with pytest.raises(SessionNotFound, match="open the clip again"):
+        manager.get(gone.token)
+
+
+def test_sessions_survive_a_restart(managers: list[SessionManager], upload: Path, tmp_path: Path) -> None:
+    managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
+    session = managers[0].ingest(upload, "pocket")
+    session.do(click(1, 2))
+    masklets = tracked(session)
+    managers[0].shut_down()
+    managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
+    back = managers[1].get(session.token)
+    assert (back.video.name, back.model_name) == ("moving.gif", "pocket")
+    assert back.document.masklets() == masklets
+    back.do(click(1, 0))
+    assert sorted(tracked(back)[1]) == [0, 1, 2, 3, 4]
+    managers[1].close(session.token)
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_two_who_come_back_at_once_find_one_session(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    session = manager.open(picture, "pocket")
+    age(session, 61)
+    manager.sweep()
+    found: list[Session] = []
+    threads = [threading.Thread(target=lambda: found.append(manager.get(session.token))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(map(id, found))) == 1
+
+
+def test_tokens_are_neither_paths_nor_on_the_disk(managers: list[SessionManager], upload: Path, tmp_path: Path) -> None:
+    managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
+    session = managers[0].ingest(upload, "pocket")
+    for token in ("..", "/", "../root", session.folder.name, "\0", "x" * 100_000):
+        with pytest.raises(SessionNotFound):
+            managers[0].get(token)
+    content = b"".join(path.read_bytes() for path in session.folder.rglob("*") if path.is_file())
+    assert session.token.encode() not in content
+    assert session.token not in str(session.folder)
+    assert session.folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_full_disk_makes_room_by_ending_those_that_rest(managers: list[SessionManager], upload: Path) -> None:
+    kept = upload.read_bytes()
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    resting = manager.ingest(upload, "pocket")
+    age(resting, 61)
+    upload.write_bytes(kept)
+    used = manager.ingest(upload, "pocket")
+    taken = sum(path.stat().st_size for path in used.folder.parent.rglob("*") if path.is_file())
+    manager.limits = Limits(total_bytes=taken, idle_seconds=60)
+    upload.write_bytes(kept)
+    third = manager.ingest(upload, "pocket")
+    assert not resting.folder.exists()
+    assert used.folder.exists()
+    assert third.folder.exists()
+
+
+def test_opening_that_fails_midway_leaves_nothing_open(
+    managers: list[SessionManager], upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
+    closed: list[object] = []
+    close = Video.close
+    monkeypatch.setattr(Video, "close", lambda self: (closed.append(self), close(self)))
+    stores: list[Store] = []
+    end = Store.close
+    monkeypatch.setattr(Store, "close", lambda self: (stores.append(self), end(self)))
+    with pytest.raises(CheckpointError):
+        managers[0].ingest(upload, "sam2.1-hiera-tiny")
+    assert len(stores) == 1
+    assert len(closed) == 2  # once looked at, once opened
+    assert list((tmp_path / "root").iterdir()) == []
+    assert len(managers[0]) == 0
 
 
 def test_bytes_and_frames_are_limited(managers: list[SessionManager], upload: Path) -> None:
@@ -159,7 +271,7 @@ def test_bytes_and_frames_are_limited(managers: list[SessionManager], upload: Pa
     upload.write_bytes(kept)
     with pytest.raises(VideoError, match="more than 4 frames"):
         manager_with(managers, Limits(media=MediaLimits(frames=4))).ingest(upload, "pocket")
-    manager = manager_with(managers, Limits(total_bytes=2 * size - 1))
+    manager = manager_with(managers, Limits(total_bytes=2 * size - 1))  # and nobody rests
     upload.write_bytes(kept)
     manager.ingest(upload, "pocket")
     upload.write_bytes(kept)
@@ -167,7 +279,7 @@ def test_bytes_and_frames_are_limited(managers: list[SessionManager], upload: Pa
         manager.ingest(upload, "pocket")
 
 
-def test_a_page_that_was_left_ends_sooner_unless_someone_comes_back(
+def test_a_page_that_was_left_rests_sooner_unless_someone_comes_back(
     managers: list[SessionManager], picture: Path
 ) -> None:
     manager = manager_with(managers, Limits(idle_seconds=100, detached_seconds=10))
@@ -179,8 +291,7 @@ def test_a_page_that_was_left_ends_sooner_unless_someone_comes_back(
         age(session, 11)
     manager.sweep()
     assert len(manager) == 2
-    with pytest.raises(SessionNotFound):
-        manager.get(left.token)
+    assert left.token not in manager._sessions
     assert manager.get(back.token) is back
     assert manager.get(used.token) is used
     manager.detach("unknown")
@@ -213,7 +324,7 @@ def test_a_model_is_loaded_once_however_many_ask() -> None:
     def slow(name: str, *, progress: Progress | None = None) -> SAM2:
         del progress
         loads.append(name)
-        return toy_model()
+        return fake_model()
 
     pool = ModelPool(slow)
     threads = [threading.Thread(target=pool.get, args=("pocket",)) for _ in range(8)]

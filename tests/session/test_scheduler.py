@@ -51,3 +51,15 @@ def test_an_error_gives_the_turn_back() -> None:
         raise ZeroDivisionError
     with turns:
         pass
+
+
+def test_work_that_can_wait_has_a_turn_only_where_nobody_else_wants_one() -> None:
+    turns = Turns()
+    with turns, turns.if_free() as free:
+        assert not free
+    with turns.if_free() as free:
+        assert free
+        with turns.if_free() as again:
+            assert not again
+    with turns:
+        pass

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from sam2_core.tracking.policies import Attended, PaperPolicy
+from sam2_core.prompts import Prompt
+from sam2_core.results import FrameResult
+from sam2_core.tracking.object_track import ObjectTrack
+from sam2_core.tracking.policies import Attended, MemoryPolicy, PaperPolicy
 from tests.parity import test_video as sessions
 from tests.parity.golden import FOLDER
 from tests.tracking.toys import toy_model
@@ -77,15 +81,31 @@ class TracingTracker(sessions.RecordingTracker):
     trace: dict[tuple[int, int], Attended]
     sources: dict[tuple[int, int], dict[int, str]]
 
-    def _attended(self, track: Any, frame_index: int, step: int) -> Attended:
+    def prompt(self, object_id: int, frame_index: int, prompt: Prompt) -> FrameResult:
+        released, track = self.behaviour, self.tracks.get(object_id)
+
+        def noting(*args: Any) -> Attended:
+            attended = released.policy(*args)
+            assert track is not None
+            self._note(track, frame_index, attended)
+            return attended
+
+        self.behaviour = replace(released, policy=cast(MemoryPolicy, noting))
+        result = super().prompt(object_id, frame_index, prompt)
+        self.behaviour = released
+        return result
+
+    def _attended(self, track: ObjectTrack, frame_index: int, step: int) -> Attended:
         attended = super()._attended(track, frame_index, step)
-        bank = track.bank
+        self._note(track, frame_index, attended)
+        return attended
+
+    def _note(self, track: ObjectTrack, frame_index: int, attended: Attended) -> None:
         self.trace[track.object_id, frame_index] = attended
         self.sources[track.object_id, frame_index] = {
-            frame: "cond" if frame in bank.conditioning else "non_cond"
+            frame: "cond" if frame in track.bank.conditioning else "non_cond"
             for frame, _ in (*attended.maps, *attended.pointers)
         }
-        return attended
 
 
 class Trace:

@@ -1,0 +1,279 @@
+"""The state of a session: what replaying its commands gives. Values only; no model, no files, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sam2_core.errors import PromptError
+from sam2_core.media import object_colour
+from sam2_core.prompts import Prompt
+from sam2_core.results import FrameResult, Masklet, ObjectMask
+from sam2_core.session.commands import (
+    AddObject,
+    AddPoint,
+    Choose,
+    ClearFrame,
+    Edit,
+    EditObject,
+    LockFrame,
+    PromptCommand,
+    PromptKind,
+    RemoveObject,
+    RemovePrompt,
+    SetBox,
+    SetMask,
+    Track,
+)
+from sam2_core.tracking.fronts import Fronts, Stretch, passed, said
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a command did to the masks of one frame.
+
+    Attributes:
+        frame_index: the frame.
+        masks: by object id; ``None`` where there is no mask any more.
+        step: the direction of the sweep (1 or -1) that made them; 0 for answers to prompts.
+        ended: objects whose sweep need not go on.
+    """
+
+    frame_index: int
+    masks: Mapping[int, ObjectMask | None]
+    step: int = 0
+    ended: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectState:
+    """One object.
+
+    Attributes:
+        object_id: for ever.
+        name: what people call it.
+        colour: as ``#rrggbb``.
+        hidden: it is not drawn.
+        locked: neither prompts nor tracking change it.
+        prompts: by frame.
+        masklet: the latest mask by frame, for those that have one.
+        locked_frames: whose mask is never changed.
+        fronts: where tracking has something to do.
+    """
+
+    object_id: int
+    name: str
+    colour: str
+    hidden: bool = False
+    locked: bool = False
+    prompts: Mapping[int, Prompt] = field(default_factory=dict)
+    masklet: Mapping[int, ObjectMask] = field(default_factory=dict)
+    locked_frames: frozenset[int] = frozenset()
+    fronts: Fronts = ()
+
+    @classmethod
+    def new(cls, object_id: int) -> ObjectState:
+        """An object about which nothing is said yet."""
+        red, green, blue = object_colour(object_id)
+        return cls(object_id, f"Object {object_id}", f"#{red:02x}{green:02x}{blue:02x}")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """All objects of a clip.
+
+    Attributes:
+        frame_count: of the clip.
+        objects: by id, in the order in which they were added.
+        last_object_id: the highest that was ever given.
+    """
+
+    frame_count: int
+    objects: Mapping[int, ObjectState] = field(default_factory=dict)
+    last_object_id: int = 0
+
+    def result(self, frame_index: int) -> FrameResult:
+        """Every object's mask on a frame, for those that have one."""
+        masks = (state.masklet.get(frame_index) for state in self.objects.values())
+        return FrameResult(frame_index, tuple(mask for mask in masks if mask is not None))
+
+    def results(self) -> list[FrameResult]:
+        """Every frame's masks."""
+        return [self.result(frame_index) for frame_index in range(self.frame_count)]
+
+    def masklets(self) -> dict[int, Masklet]:
+        """All masks, by object and frame."""
+        return {state.object_id: dict(state.masklet) for state in self.objects.values()}
+
+    def prompts(self, frame_index: int) -> dict[int, Prompt]:
+        """What was said on a frame, by object."""
+        states = self.objects.values()
+        return {state.object_id: state.prompts[frame_index] for state in states if frame_index in state.prompts}
+
+    def frames_unlike(self, other: Document) -> set[int]:
+        """Frames on which any mask is another one."""
+        frames: set[int] = set()
+        for object_id in self.objects.keys() | other.objects.keys():
+            mine, theirs = self.objects.get(object_id), other.objects.get(object_id)
+            if mine is not theirs:
+                ours, others = mine.masklet if mine else {}, theirs.masklet if theirs else {}
+                frames |= {f for f in ours.keys() | others.keys() if ours.get(f) is not others.get(f)}
+        return frames
+
+    @property
+    def next_object_id(self) -> int:
+        """The lowest id that was never given."""
+        return self.last_object_id + 1
+
+    def after(self, command: Edit) -> Document:
+        """The state after a command, but for the masks that answer it (see :meth:`changed`).
+
+        Raises:
+            PromptError: the command does not fit the state; the message says why.
+        """
+        match command:
+            case AddObject():
+                return self._added(command.object_id)
+            case RemoveObject():
+                self._existing(command.object_id)
+                rest = {key: state for key, state in self.objects.items() if key != command.object_id}
+                return replace(self, objects=rest)
+            case EditObject():
+                state = self._existing(command.object_id)
+                wanted = {name: getattr(command, name) for name in ("name", "colour", "hidden", "locked")}
+                return self._with(replace(state, **{name: v for name, v in wanted.items() if v is not None}))
+            case LockFrame():
+                return self._with(_frame_locked(self._existing(command.object_id), command))
+            case _:
+                return self._prompted(command)
+
+    def tracking(self, command: Track) -> tuple[Document, Stretch, tuple[int, ...]]:
+        """The state when tracking begins, where it goes, and with which objects.
+
+        Raises:
+            PromptError: there is nothing to do.
+        """
+        chosen = self.objects if command.objects is None else {key: self._existing(key) for key in command.objects}
+        ready = {key: state for key, state in chosen.items() if state.prompts and not state.locked}
+        if not ready:
+            raise PromptError("there is nothing to track yet; click an object, draw a box or give a mask first.")
+        last = self.frame_count - 1 if command.last is None else min(command.last, self.frame_count - 1)
+        stretch = Stretch(command.direction.steps, command.first or 0, last)
+        entered = {key: replace(state, fronts=stretch.enter(state.fronts)) for key, state in ready.items()}
+        if stretch.next_visit({key: state.fronts for key, state in entered.items()}) is None:
+            raise PromptError("nothing has changed since these frames were tracked; correct a mask, then track again.")
+        return replace(self, objects={**self.objects, **entered}), stretch, tuple(entered)
+
+    def changed(self, changes: Iterable[Change]) -> Document:
+        """The state with new masks."""
+        masklets: dict[int, dict[int, ObjectMask]] = {}
+        fronts: dict[int, Fronts] = {}
+        for change in changes:
+            for object_id, mask in change.masks.items():
+                if object_id not in self.objects:
+                    continue
+                masklet = masklets.setdefault(object_id, dict(self.objects[object_id].masklet))
+                if mask is None:
+                    masklet.pop(change.frame_index, None)
+                else:
+                    masklet[change.frame_index] = mask
+            for object_id in (change.masks.keys() | change.ended) & self.objects.keys() if change.step else ():
+                before = fronts.get(object_id, self.objects[object_id].fronts)
+                ended = object_id in change.ended
+                fronts[object_id] = passed(before, change.frame_index, change.step, ended=ended)
+        objects = dict(self.objects)
+        for object_id, masklet in masklets.items():
+            objects[object_id] = replace(objects[object_id], masklet=masklet)
+        for object_id, own in fronts.items():
+            objects[object_id] = replace(objects[object_id], fronts=own)
+        return replace(self, objects=objects)
+
+    def _existing(self, object_id: int) -> ObjectState:
+        state = self.objects.get(object_id)
+        if state is None:
+            raise PromptError(f"there is no object {object_id}; there are {sorted(self.objects) or 'none yet'}.")
+        return state
+
+    def _added(self, object_id: int) -> Document:
+        if object_id <= self.last_object_id:
+            raise PromptError(f"an object's number is never given twice; the next one is {self.next_object_id}.")
+        return replace(self._with(ObjectState.new(object_id)), last_object_id=object_id)
+
+    def _with(self, state: ObjectState) -> Document:
+        return replace(self, objects={**self.objects, state.object_id: state})
+
+    def _prompted(self, command: PromptCommand) -> Document:
+        object_id, frame = command.object_id, command.frame_index
+        if frame >= self.frame_count:
+            raise PromptError(f"the video has frames 0 to {self.frame_count - 1}; got frame {frame}.")
+        known = object_id in self.objects
+        if not known and isinstance(command, (Choose, RemovePrompt, ClearFrame)):
+            self._existing(object_id)
+        here = self if known else self._added(object_id)  # whoever clicks for an object that is new means to add it
+        state = here.objects[object_id]
+        if state.locked:
+            raise PromptError(f"{state.name} is locked; unlock it first.")
+        if frame in state.locked_frames:
+            raise PromptError(f"{state.name} is locked on frame {frame}; unlock the frame first.")
+        prompt = reprompted(state.prompts.get(frame), command)
+        prompts = {key: value for key, value in state.prompts.items() if key != frame}
+        if prompt is not None:
+            prompts[frame] = prompt
+        if not prompts:  # nothing is left that its masks could rest on
+            return here._with(replace(state, prompts={}, masklet={}, locked_frames=frozenset(), fronts=()))
+        return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame)))
+
+
+def reprompted(earlier: Prompt | None, command: PromptCommand) -> Prompt | None:
+    """All that is said about an object on a frame after one more command; ``None`` where that is nothing.
+
+    Raises:
+        PromptError: the command refers to something that was not said.
+    """
+    match command:
+        case AddPoint():
+            return earlier.with_point(command.point) if earlier else Prompt(points=(command.point,))
+        case SetBox():
+            return replace(earlier, box=command.box, candidate=None) if earlier else Prompt(box=command.box)
+        case SetMask():
+            return Prompt(mask=command.mask)
+    if earlier is None:
+        raise PromptError(f"nothing was said about object {command.object_id} on frame {command.frame_index}.")
+    match command:
+        case Choose():
+            if not ambiguous(earlier):
+                raise PromptError("only a single click has candidates to choose from; this prompt means one mask.")
+            return replace(earlier, candidate=command.candidate)
+        case RemovePrompt():
+            return _reduced(earlier, command)
+        case ClearFrame():
+            return None
+
+
+def ambiguous(prompt: Prompt) -> bool:
+    """Whether the prompt may mean several things: a single click, and nothing else (the paper's section 4)."""
+    return prompt.mask is None and prompt.label_count == 1
+
+
+def _reduced(prompt: Prompt, command: RemovePrompt) -> Prompt | None:
+    points, box, mask = prompt.points, prompt.box, prompt.mask
+    if command.kind is PromptKind.POINT:
+        if not 0 <= command.index < len(points):
+            raise PromptError(f"there are {len(points)} clicks here, numbered from 0; got {command.index}.")
+        points = (*points[: command.index], *points[command.index + 1 :])
+    elif command.kind is PromptKind.BOX:
+        box = None
+    else:
+        mask = None
+    if (points, box, mask) == (prompt.points, prompt.box, prompt.mask):
+        raise PromptError(f"no {command.kind.value} was given here.")
+    return Prompt(points, box, mask) if points or box or mask else None
+
+
+def _frame_locked(state: ObjectState, command: LockFrame) -> ObjectState:
+    frame = command.frame_index
+    if not command.locked:
+        return replace(state, locked_frames=state.locked_frames - {frame})
+    if frame not in state.masklet:
+        raise PromptError(f"{state.name} has no mask on frame {frame} that could be locked.")
+    return replace(state, locked_frames=state.locked_frames | {frame})

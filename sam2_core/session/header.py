@@ -1,0 +1,100 @@
+"""What a session on disk is about, and which of its files are in force."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sam2_core.errors import ProjectError
+from sam2_core.media import Video
+
+FORMAT = "masklet-session-1"
+HEADER = "session.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a session is about.
+
+    Attributes:
+        name: of the clip, for people to read.
+        frames: of the clip.
+        height: of the clip, in pixels.
+        width: of the clip, in pixels.
+        media: path of a clip that stays where it is; ``None`` where the session has a copy, or where it is in memory.
+        generation: number in the names of the two files in force.
+        format: of the session on disk.
+    """
+
+    name: str
+    frames: int
+    height: int
+    width: int
+    media: str | None = None
+    generation: int = 0
+    format: str = FORMAT
+
+    @property
+    def commands_file(self) -> str:
+        """Name of the log."""
+        return f"commands-{self.generation}.jsonl"
+
+    @property
+    def masks_file(self) -> str:
+        """Name of the records."""
+        return f"masks-{self.generation}.bin"
+
+    @classmethod
+    def parse(cls, text: str) -> Header:
+        """Read a header that may have come from anywhere.
+
+        Raises:
+            ProjectError: it is none.
+        """
+        try:
+            found = cls(**json.loads(text))
+            numbers = (found.frames, found.height, found.width, found.generation)
+            texts = (found.name, "" if found.media is None else found.media)
+            sound = all(type(n) is int for n in numbers) and all(type(t) is str and len(t) < 5000 for t in texts)
+            if not sound or found.format != FORMAT or min(numbers[:3]) < 1 or found.generation < 0:
+                raise ValueError
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ProjectError(f"this is not a session of this program: its {HEADER} is not as expected.") from error
+        return found
+
+    @classmethod
+    def of(cls, video: Video, folder: Path, media: Path | None = None) -> Header:
+        """The header in a folder, or a new one where there is none yet.
+
+        Raises:
+            ProjectError: what is there is about another clip.
+        """
+        if not (folder / HEADER).exists():
+            cls(video.name, len(video), video.height, video.width, None if media is None else str(media)).write(folder)
+        found = cls.read(folder)
+        if (found.frames, found.height, found.width) != (len(video), video.height, video.width):
+            raise ProjectError(
+                f"this session is about {found.frames} frames of {found.width} x {found.height} pixels, and the clip "
+                f"has {len(video)} of {video.width} x {video.height}; open it with its own clip, {found.name!r}."
+            )
+        return found
+
+    @classmethod
+    def read(cls, folder: Path) -> Header:
+        """The header in a folder; raises as :meth:`parse` does."""
+        return cls.parse((folder / HEADER).read_text(encoding="utf-8", errors="replace"))
+
+    def to_json(self) -> str:
+        """As it lies on the disk."""
+        return json.dumps(asdict(self))
+
+    def write(self, folder: Path) -> None:
+        """Put it in force, whole or not at all."""
+        draft = folder / f"{HEADER}.new"
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(self.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / HEADER)

@@ -1,0 +1,82 @@
+"""The folders of all sessions on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from sam2_core.errors import SessionLimit
+from sam2_core.session.header import HEADER
+
+
+class Places:
+    """One folder for each session, found by its token.
+
+    A folder's name is a digest of the token: what a visitor sends never becomes a path, and who can list the folders
+    cannot enter a session.
+
+    Args:
+        root: made if it is not there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = root
+
+    def make(self, token: str) -> Path:
+        """A new folder, for this user of the machine alone."""
+        folder = self._folder(token)
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def find(self, token: str) -> Path | None:
+        """The folder of a session that is there."""
+        folder = self._folder(token)
+        return folder if (folder / HEADER).is_file() else None
+
+    def delete(self, token: str) -> None:
+        """Delete a session's folder; nothing happens where there is none."""
+        shutil.rmtree(self._folder(token), ignore_errors=True)
+
+    def delete_all(self) -> None:
+        """Delete the root with all that is in it."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def delete_older(self, seconds: float, keep: Iterable[str]) -> None:
+        """Delete sessions that nothing was written to for so long, except those with the tokens ``keep``."""
+        for age, folder in self._resting(keep):
+            if age > seconds:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def make_room(self, nbytes: int, most_bytes: int, keep: Iterable[str]) -> None:
+        """Delete sessions that have rested longest until so much more fits.
+
+        Raises:
+            SessionLimit: it does not fit beside those that are in use.
+        """
+        resting = self._resting(keep)
+        while (sum(_size(folder) for folder in self._root.iterdir()) + nbytes) > most_bytes:
+            if not resting:
+                raise SessionLimit("there is no room for more clips at the moment; try again in a few minutes.")
+            shutil.rmtree(resting.pop(0)[1], ignore_errors=True)
+
+    def _resting(self, keep: Iterable[str]) -> list[tuple[float, Path]]:
+        """Age in seconds and folder of all others, the oldest first."""
+        kept = {self._folder(token) for token in tuple(keep)}
+        others = [folder for folder in self._root.iterdir() if folder not in kept]
+        return sorted(((time.time() - _written(folder), folder) for folder in others), reverse=True)
+
+    def _folder(self, token: str) -> Path:
+        return self._root / hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _written(folder: Path) -> float:
+    return max((entry.stat().st_mtime for entry in os.scandir(folder)), default=folder.stat().st_mtime)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

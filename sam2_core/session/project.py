@@ -1,0 +1,105 @@
+"""Project files: a session as one zip, to keep, to hand on, and to open again; whoever made it may mean harm.
+
+::
+
+    session.json    commands.jsonl    masks.bin    and, where the clip was put in, media
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from sam2_core.errors import ProjectError
+from sam2_core.session.header import HEADER, Header
+from sam2_core.session.store import Store
+
+MEDIA = "media"
+"""Name of a session's own copy of the clip."""
+_COMMANDS, _MASKS = "commands.jsonl", "masks.bin"
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLimits:
+    """Bounds on what a project file unpacks to.
+
+    Attributes:
+        log_bytes: of commands and masks, each.
+        media_bytes: of the clip.
+    """
+
+    log_bytes: int = 2 * 10**9
+    media_bytes: int = 500 * 10**6
+
+
+def write_project(store: Store, path: Path, media: Path | None) -> None:
+    """Write a session as a project file, whole or not at all.
+
+    Args:
+        store: the session's.
+        path: the file to write.
+        media: the clip to put in; ``None`` leaves it out, and whoever opens the project needs to have it.
+    """
+    header = replace(store.header, media=None, generation=0)
+    draft = path.with_name(f"{path.name}.new")
+    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(HEADER, header.to_json())
+        archive.write(store.folder / store.header.commands_file, _COMMANDS)
+        archive.write(store.folder / store.header.masks_file, _MASKS)
+        if media is not None:
+            archive.write(media, MEDIA, zipfile.ZIP_STORED)  # clips are compressed already
+    draft.replace(path)
+
+
+def unpack_project(path: Path, folder: Path, limits: ProjectLimits) -> Header:
+    """Unpack a project file into an empty folder; what is in the files, :class:`Store` checks when it reads them.
+
+    Nothing in the archive chooses a path: members are looked up by the four names that a project has.
+
+    Raises:
+        ProjectError: it is not a project file, is damaged, or unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [member.filename for member in archive.infolist()]
+            if len(names) != len(set(names)) or not {HEADER, _COMMANDS, _MASKS} <= set(names) <= {*_ALL}:
+                raise ProjectError("this is not a project file of this program; choose one that was saved here.")
+            header = Header.parse(_text(archive))
+            header = replace(header, media=None, generation=0)
+            _unpack(archive, _COMMANDS, folder / header.commands_file, limits.log_bytes)
+            _unpack(archive, _MASKS, folder / header.masks_file, limits.log_bytes)
+            if MEDIA in names:
+                _unpack(archive, MEDIA, folder / MEDIA, limits.media_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        if isinstance(error, ProjectError):
+            raise
+        raise ProjectError("this project file cannot be read; it is damaged or not one of this program's.") from error
+    header.write(folder)
+    return header
+
+
+_ALL = (HEADER, _COMMANDS, _MASKS, MEDIA)
+
+
+def _text(archive: zipfile.ZipFile) -> str:
+    with archive.open(HEADER) as file:
+        return file.read(100_000).decode("utf-8", "replace")
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, target: Path, most_bytes: int) -> None:
+    with archive.open(name) as source, target.open("wb") as file:
+        _copy(source, file, name, most_bytes)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], name: str, most_bytes: int) -> None:
+    """Count what comes out; what the archive says about itself proves nothing."""
+    left = most_bytes
+    while chunk := source.read(_CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise ProjectError(f"{name} in this project file unpacks to more than {most_bytes / 1e6:.0f} MB.")
+        target.write(chunk)

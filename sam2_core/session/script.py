@@ -1,0 +1,46 @@
+"""A session as a Python script that does it all again with this package alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sam2_core.session.commands import Command
+
+_SCRIPT = '''"""Made by Masklet Studio: does again what was done in a session, and writes its masks."""
+
+from pathlib import Path
+
+from sam2_core.formats import ResultsFolder
+from sam2_core.media import open_video
+from sam2_core.prompts import Box, Point
+from sam2_core.rle import Rle
+from sam2_core.session import Session
+from sam2_core.session.commands import *
+from sam2_core.tracking import Direction
+from sam2_core.weights import load_model
+
+CLIP = {clip!r}  # where the clip is
+MODEL = {model!r}
+
+COMMANDS = [
+{commands}
+]
+
+with open_video(CLIP) as video, Session.alone(video, MODEL, load_model(MODEL)) as session:
+    for command in COMMANDS:
+        session.do(command)
+        session.wait_for_job()
+    ResultsFolder(Path("masklets")).write(video, session.document.results(), lambda done, total: None)
+'''
+
+
+def python_script(clip: str, model_name: str, commands: Iterable[Command]) -> str:
+    """The script.
+
+    Args:
+        clip: path of the clip, as it is to stand in the script.
+        model_name: as :func:`sam2_core.weights.load_model` takes it.
+        commands: those in force.
+    """
+    lines = "\n".join(f"    {command!r}," for command in commands)
+    return _SCRIPT.format(clip=clip, model=model_name, commands=lines)

@@ -1,0 +1,258 @@
+"""Project files: saved and opened again, and refused in one sentence where somebody means harm."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2_core.errors import ProjectError, Sam2Error
+from sam2_core.media import open_video
+from sam2_core.rle import Rle
+from sam2_core.session import Limits, ModelPool, Session, SessionManager
+from sam2_core.session.commands import Choose, EditObject, SetMask, Track, Undo
+from sam2_core.tracking import Direction
+from sam2_core.weights import load_model
+from tests.session.test_manager import load
+from tests.session.working import HERE, THERE, click, tracked
+
+Members = dict[str, bytes]
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[SessionManager]:
+    made = SessionManager(ModelPool(load), Limits(session_bytes=10**6, upload_bytes=10**6), tmp_path / "root")
+    yield made
+    made.shut_down()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.gif"
+    frames = [Image.new("RGB", (64, 48), (30 * k, 60, 90)) for k in range(6)]
+    for k, frame in enumerate(frames):
+        frame.paste((255, 0, 0), (4 + 6 * k, 10, 24 + 6 * k, 30))
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
+    return path
+
+
+def worked(session: Session) -> Session:
+    session.do(click(1, 2))
+    session.do(Choose(1, 2, 0))
+    session.do(EditObject(1, name="the car"))
+    session.do(click(2, 3, THERE))
+    tracked(session, Track(Direction.FORWARD))
+    return session
+
+
+@pytest.fixture
+def saved(manager: SessionManager, clip: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "it.zip"
+    worked(manager.open(clip, "pocket")).save_project(path)
+    return path
+
+
+def test_a_project_is_opened_as_it_was_saved(manager: SessionManager, clip: Path, saved: Path) -> None:
+    before = worked(manager.open(clip, "pocket"))
+    clip.unlink()
+    after = manager.open_project(saved)
+    assert after.document == before.document
+    assert (after.video.name, after.model_name) == ("clip.gif", "pocket")
+    assert not saved.exists()
+    assert after.can_undo
+    for session in (before, after):
+        session.do(Undo())
+        session.do(click(1, 0))
+    assert tracked(after) == tracked(before)
+
+
+def test_a_project_without_its_clip_needs_it(manager: SessionManager, clip: Path, tmp_path: Path) -> None:
+    session = worked(manager.open(clip, "pocket"))
+    path = tmp_path / "lean.zip"
+    elsewhere = clip.rename(tmp_path / "moved.gif")
+    session.save_project(path)
+    kept = path.read_bytes()
+    with pytest.raises(ProjectError, match=r"no clip in it; open it together with 'clip\.gif'"):
+        manager.open_project(path)
+    path.write_bytes(kept)
+    assert manager.open_project(path, elsewhere).document == session.document
+
+
+# Hostile files --------------------------------------------------------------------------------------------------------
+
+
+def zipped(members: Members, path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def record(payload: bytes) -> bytes:
+    return struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+
+
+def change(number: int, frame: int, step: int, data: bytes, iou: float = 0.5, object_id: int = 1) -> bytes:
+    head = struct.pack("<IIbB", number, frame, step, 1)
+    return record(head + struct.pack("<BBffI", object_id, 1, iou, 1.0, len(data)) + data)
+
+
+MODEL = b'{"do": "use_model", "name": "pocket"}\n'
+FULL = (64 * 48).to_bytes(4, "little")
+HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
+    "traversal": (lambda m: {**m, "../../evil.py": b"x"}, "not a project file"),
+    "absolute path": (lambda m: {**m, "/etc/passwd": b"x"}, "not a project file"),
+    "another member": (lambda m: {**m, "notes.txt": b"x"}, "not a project file"),
+    "no log": (lambda m: {k: v for k, v in m.items() if k != "commands.jsonl"}, "not a project file"),
+    "bomb in the log": (lambda m: {**m, "commands.jsonl": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
+    "bomb in the masks": (lambda m: {**m, "masks.bin": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
+    "bomb as a clip": (lambda m: {**m, "media": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
+    "no clip at all": (lambda m: {**m, "media": b"no video"}, "neither a video"),
+    "another format": (lambda m: {**m, "session.json": b'{"format": "word"}'}, "not a session of this program"),
+    "header is a list": (lambda m: {**m, "session.json": b"[1, 2]"}, "not a session of this program"),
+    "header is no JSON": (lambda m: {**m, "session.json": b"\xff\xfe"}, "not a session of this program"),
+    "header is deep": (lambda m: {**m, "session.json": b"[" * 90_000}, "not a session of this program"),
+    "wrong types": (lambda m: {**m, "session.json": header(m, frames="6")}, "not a session of this program"),
+    "negative size": (lambda m: {**m, "session.json": header(m, height=-1)}, "not a session of this program"),
+    "generation is a path": (lambda m: {**m, "session.json": header(m, generation="../x")}, "not a session"),
+    "another clip's size": (lambda m: {**m, "session.json": header(m, width=10**6)}, "is about 6 frames of 1000000"),
+    "unknown command": (lambda m: {**m, "commands.jsonl": b'{"do": "exec"}\n'}, "cannot be read"),
+    "commands that contradict": (
+        lambda m: {**m, "commands.jsonl": MODEL + b'{"do": "remove_object", "object_id": 9}\n', "masks.bin": b""},
+        "contradict each other: there is no object 9",
+    ),
+    "a prompt beyond the clip": (
+        lambda m: {
+            **m,
+            "commands.jsonl": MODEL
+            + b'{"do": "add_point", "object_id": 1, "frame_index": 99, "point": [0.5, 0.5, true]}\n',
+            "masks.bin": b"",
+        },
+        "frames 0 to 5; got frame 99",
+    ),
+    "too many commands": (lambda m: {**m, "commands.jsonl": b'{"do": "undo"}\n' * 60_000}, "at most"),
+    "an unknown model": (
+        lambda m: {**m, "commands.jsonl": b'{"do": "use_model", "name": "evil"}\n', "masks.bin": b""},
+        "no model of that name",
+    ),
+    "runs that do not add up": (lambda m: {**m, "masks.bin": change(1, 2, 0, b"\xff\xff\xff\xff")}, "must add up"),
+    "runs that are cut": (lambda m: {**m, "masks.bin": change(1, 2, 0, FULL[:3])}, "4 bytes each"),
+    "a mask beyond the clip": (lambda m: {**m, "masks.bin": change(1, 6, 0, FULL)}, "out of range"),
+    "a step of 7": (lambda m: {**m, "masks.bin": change(1, 2, 7, FULL)}, "out of range"),
+    "not a number": (lambda m: {**m, "masks.bin": change(1, 2, 0, FULL, float("nan"))}, "out of range"),
+    "object 0": (lambda m: {**m, "masks.bin": change(1, 2, 0, FULL, object_id=0)}, "out of range"),
+    "a record that is too short": (lambda m: {**m, "masks.bin": record(b"\x01")}, "cannot be read"),
+}
+
+
+def header(members: Members, **changed: object) -> bytes:
+    return json.dumps({**json.loads(members["session.json"]), **changed}).encode()
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_harm_is_one_sentence(
+    kind: str, manager: SessionManager, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sam2_core.session.store.MOST_COMMANDS", 50_000)
+    with zipfile.ZipFile(saved) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    do_harm, message = HARM[kind]
+    path = zipped(do_harm(members), tmp_path / "harm.zip")
+    places = sorted((tmp_path / "root").iterdir())
+    count = len(manager)
+    with pytest.raises(Sam2Error, match=message) as raised:
+        manager.open_project(path)
+    assert str(tmp_path) not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert len(manager) == count
+    assert sorted((tmp_path / "root").iterdir()) == places
+    assert not (tmp_path.parent / "evil.py").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"GIF89a", b"\0" * 10_000])
+def test_what_is_no_zip_is_one_sentence(manager: SessionManager, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "no.zip"
+    path.write_bytes(content)
+    with pytest.raises(ProjectError, match="damaged or not one of this program's"):
+        manager.open_project(path)
+
+
+def test_a_truncated_or_scribbled_project_is_one_sentence(manager: SessionManager, saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    rng = np.random.default_rng(1)
+    for case in range(20):
+        data = bytearray(whole)
+        if case % 2:
+            data = data[: int(rng.integers(len(data)))]
+        else:
+            for place in rng.integers(len(data), size=8):
+                data[place] ^= int(rng.integers(1, 256))
+        path = tmp_path / "scribbled.zip"
+        path.write_bytes(data)
+        with contextlib.suppress(Sam2Error):  # and nothing else
+            manager.close(manager.open_project(path).token)
+
+
+def test_an_encrypted_member_is_one_sentence(manager: SessionManager, saved: Path, tmp_path: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            data[member.header_offset + 6] |= 1
+    central = data.find(b"PK\x01\x02")
+    while central >= 0:
+        data[central + 8] |= 1
+        central = data.find(b"PK\x01\x02", central + 4)
+    path = tmp_path / "locked.zip"
+    path.write_bytes(data)
+    with pytest.raises(ProjectError, match="cannot be read"):
+        manager.open_project(path)
+
+
+# The script -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_script_does_it_all_again(clip: Path, tmp_path: Path) -> None:
+    square = np.zeros((48, 64), bool)
+    square[10:30, 4:24] = True
+    with Session.alone(open_video(clip), "pocket", load_model("pocket")) as session:
+        session.do(click(1, 2, HERE))
+        tracked(session, Track(frames=3))
+        session.do(SetMask(2, 1, Rle.encode(square)))
+        session.do(click(1, 0, THERE))
+        session.do(Undo())
+        tracked(session)
+        script, expected = session.script(str(clip)), session.document.results()
+    (tmp_path / "again.py").write_text(script)
+    subprocess.run([sys.executable, "again.py"], cwd=tmp_path, check=True, env=_environment())
+    for result in expected:
+        labels = np.asarray(Image.open(tmp_path / f"masklets/masks/{result.frame_index:05d}.png"))
+        for mask in reversed(result.objects):
+            shown = mask.mask.decode()
+            if mask.object_id == 1:
+                assert np.array_equal(labels == 1, shown)
+            else:
+                assert np.array_equal(labels == 2, shown & (labels != 1))
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_a_script_has_no_path_of_this_machine(manager: SessionManager, clip: Path, tmp_path: Path) -> None:
+    session = worked(manager.open(clip, "pocket"))
+    script = session.script()
+    assert str(tmp_path) not in script
+    assert "frames=4" in script
+    compile(script, "script", "exec")
