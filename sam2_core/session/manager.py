@@ -18,7 +18,7 @@ from sam2_core.session.header import Header
 from sam2_core.session.idle import IdleEncoder
 from sam2_core.session.limits import Limits
 from sam2_core.session.models import ModelPool
-from sam2_core.session.places import Places
+from sam2_core.session.places import Places, delete, size_of
 from sam2_core.session.project import MEDIA, ProjectLimits, unpack_project
 from sam2_core.session.scheduler import Turns
 from sam2_core.session.session import Session
@@ -39,6 +39,9 @@ class SessionManager:
         models: shared by all sessions.
         limits: what visitors may use.
         root: folder of all sessions; ``None`` makes a temporary one, which is deleted in the end.
+
+    Attributes:
+        turns: a context in which the device may be used, for one frame at a time.
     """
 
     def __init__(self, models: ModelPool, limits: Limits | None = None, root: Path | None = None) -> None:
@@ -60,10 +63,6 @@ class SessionManager:
         """Sessions in memory."""
         return len(self._sessions)
 
-    def turn(self) -> Turns:
-        """A context in which the device may be used: for one frame at a time, so that all take turns."""
-        return self._turns
-
     # Opening -----------------------------------------------------------------------------------------------------
 
     def open(self, path: Path, model_name: str) -> Session:
@@ -79,17 +78,16 @@ class SessionManager:
             return self._begin(token, folder, model_name, path.absolute())
 
     def ingest(self, upload: Path, model_name: str) -> Session:
-        """A session on an uploaded clip, which moves into the session and is deleted with it.
+        """A session on an uploaded clip, a file or a folder of pictures, which moves into the session and is deleted with it.
 
         Raises:
-            VideoError: the clip cannot be used; it is deleted.
+            VideoError: the clip cannot be used; it is deleted, as it is after every failure.
             CheckpointError: the model cannot be had.
             SessionLimit: there are too many sessions, or the clip is too large.
         """
         token, name = secrets.token_urlsafe(24), upload.name
         try:
-            size = self._check_upload(upload)
-            with self._new_folder(token, size) as folder:
+            with self._new_folder(token, self._checked_size(upload)) as folder:
                 shutil.move(upload, folder / name)  # a clip that cannot be used is called by its name
                 try:
                     open_video(folder / name, limits=self.limits.media).close()
@@ -98,6 +96,8 @@ class SessionManager:
                 return self._begin(token, folder, model_name, None, name)
         except OSError as error:
             raise VideoError("the upload did not arrive whole; upload it again.") from error
+        finally:
+            delete(upload)
 
     def open_project(self, upload: Path, clip: Path | None = None) -> Session:
         """A session from a project file, which is deleted.
@@ -254,10 +254,9 @@ class SessionManager:
         if session is not None:
             session.close()
 
-    def _check_upload(self, upload: Path) -> int:
-        size = upload.stat().st_size
+    def _checked_size(self, upload: Path) -> int:
+        size = size_of(upload)
         if size > self.limits.upload_bytes:
-            upload.unlink(missing_ok=True)
             raise SessionLimit(
                 f"a clip may have {self.limits.upload_bytes / 1e6:.0f} MB, this one has {size / 1e6:.0f} MB; "
                 "cut it or scale it down first."
