@@ -19,6 +19,7 @@ from sam2_core.session.commands import (
     ClearFrame,
     Command,
     EditObject,
+    ImportMasks,
     LockFrame,
     PromptKind,
     Redo,
@@ -32,7 +33,7 @@ from sam2_core.session.commands import (
 )
 from sam2_core.tracking.policies import Direction
 
-LONGEST_LINE = 32_000_000
+LONGEST_LINE = 96_000_000
 """Characters of one command."""
 
 _NAMES: dict[str, type[Command]] = {
@@ -46,6 +47,7 @@ _NAMES: dict[str, type[Command]] = {
     "add_object": AddObject,
     "edit_object": EditObject,
     "remove_object": RemoveObject,
+    "import_masks": ImportMasks,
     "track": Track,
     "use_model": UseModel,
     "undo": Undo,
@@ -95,6 +97,10 @@ def _plain(value: object) -> object:
             return [value.x0, value.y0, value.x1, value.y1]
         case Rle():
             return [value.height, value.width, base64.b64encode(value.data).decode("ascii")]
+        case SetMask():
+            return [value.object_id, value.frame_index, _plain(value.mask)]
+        case tuple():
+            return [_plain(each) for each in value]
         case _:
             return value
 
@@ -132,6 +138,11 @@ def _objects(value: object) -> tuple[int, ...]:
     return tuple(_whole(each) for each in _exactly(list, value))
 
 
+def _given(value: object) -> SetMask:
+    object_id, frame_index, mask = _exactly(list, value)
+    return SetMask(_whole(object_id), _whole(frame_index), _rle(mask))
+
+
 def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else read(value)
 
@@ -144,6 +155,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "str": lambda value: _exactly(str, value),
     "str | None": _optional(lambda value: _exactly(str, value)),
     "tuple[int, ...] | None": _optional(_objects),
+    "tuple[SetMask, ...]": lambda value: tuple(_given(each) for each in _exactly(list, value)),
     "Point": _point,
     "Box": _box,
     "Rle": _rle,

@@ -6,6 +6,7 @@ A command checks its own numbers when it is made. Whether it fits the session, t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -19,6 +20,9 @@ from sam2_core.tracking.policies import Direction
 
 LONGEST_NAME = 80
 LARGEST_FRAME = 10_000_000
+LARGEST_IMPORT = 64 * 2**20
+"""Bytes of run lengths."""
+_MASK_BYTES = 64  # that a mask takes beyond its run lengths
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -164,6 +168,32 @@ class RemoveObject:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportMasks:
+    """New objects with masks that were made elsewhere, of the clip's own size.
+
+    They are there as if they had been tracked from the first frame of each gapless stretch, where the mask counts as
+    given by a person: tracking goes on around them, and corrections spread into them.
+
+    Attributes:
+        masks: at most one for each object and frame.
+    """
+
+    masks: tuple[SetMask, ...]
+
+    def __post_init__(self) -> None:
+        nbytes = sum(len(each.mask.data) + _MASK_BYTES for each in self.masks)
+        _check(nbytes <= LARGEST_IMPORT, f"one import has {LARGEST_IMPORT >> 20} MB of masks at most; take fewer.")
+        places = {(each.object_id, each.frame_index) for each in self.masks}
+        _check(len(places) == len(self.masks), "an object has one mask on a frame; some here have two.")
+
+    @classmethod
+    def of(cls, masklets: Mapping[int, Mapping[int, Rle]], first_id: int) -> ImportMasks:
+        """Masks by object and frame, where objects get the numbers from ``first_id`` on."""
+        numbered = enumerate(masklets.values(), start=first_id)
+        return cls(tuple(SetMask(key, frame, mask) for key, masks in numbered for frame, mask in masks.items()))
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """Track outward from all that is new since these frames were last tracked.
 
@@ -213,6 +243,6 @@ class Redo:
 
 PromptCommand: TypeAlias = AddPoint | SetBox | SetMask | Choose | RemovePrompt | ClearFrame
 """Commands that the model answers with a mask."""
-Edit: TypeAlias = PromptCommand | LockFrame | AddObject | EditObject | RemoveObject
+Edit: TypeAlias = PromptCommand | LockFrame | AddObject | EditObject | RemoveObject | ImportMasks
 """Commands that are done at once."""
 Command: TypeAlias = Edit | Track | UseModel | Undo | Redo

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from sam2_core.errors import PromptError
 from sam2_core.media import object_colour
+from sam2_core.model import GIVEN_MASK_LOGIT
 from sam2_core.prompts import Prompt
 from sam2_core.results import FrameResult, Masklet, ObjectMask
+from sam2_core.rle import Rle
 from sam2_core.session.commands import (
     AddObject,
     AddPoint,
@@ -16,6 +18,7 @@ from sam2_core.session.commands import (
     ClearFrame,
     Edit,
     EditObject,
+    ImportMasks,
     LockFrame,
     PromptCommand,
     PromptKind,
@@ -25,7 +28,7 @@ from sam2_core.session.commands import (
     SetMask,
     Track,
 )
-from sam2_core.tracking.fronts import Fronts, Stretch, passed, said
+from sam2_core.tracking.fronts import Front, Fronts, Stretch, passed, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class ObjectState:
         masklet: the latest mask by frame, for those that have one.
         locked_frames: whose mask is never changed.
         fronts: where tracking has something to do.
+        imported: masks that were made elsewhere, by frame.
     """
 
     object_id: int
@@ -70,6 +74,7 @@ class ObjectState:
     masklet: Mapping[int, ObjectMask] = field(default_factory=dict)
     locked_frames: frozenset[int] = frozenset()
     fronts: Fronts = ()
+    imported: Mapping[int, Rle] = field(default_factory=dict)
 
     @classmethod
     def new(cls, object_id: int) -> ObjectState:
@@ -142,6 +147,8 @@ class Document:
                 state = self._existing(command.object_id)
                 wanted = {name: getattr(command, name) for name in ("name", "colour", "hidden", "locked")}
                 return self._with(replace(state, **{name: v for name, v in wanted.items() if v is not None}))
+            case ImportMasks():
+                return self._imported(command)
             case LockFrame():
                 return self._with(_frame_locked(self._existing(command.object_id), command))
             case _:
@@ -199,13 +206,27 @@ class Document:
             raise PromptError(f"an object's number is never given twice; the next one is {self.next_object_id}.")
         return replace(self._with(ObjectState.new(object_id)), last_object_id=object_id)
 
+    def _imported(self, command: ImportMasks) -> Document:
+        masks: dict[int, dict[int, Rle]] = {}
+        for each in command.masks:
+            self._check_frame(each.frame_index)
+            masks.setdefault(each.object_id, {})[each.frame_index] = each.mask
+        document = self
+        for object_id, own in sorted(masks.items()):
+            document = document._added(object_id)
+            document = document._with(_given(document.objects[object_id], own))
+        return document
+
+    def _check_frame(self, frame: int) -> None:
+        if frame >= self.frame_count:
+            raise PromptError(f"the video has frames 0 to {self.frame_count - 1}; got frame {frame}.")
+
     def _with(self, state: ObjectState) -> Document:
         return replace(self, objects={**self.objects, state.object_id: state})
 
     def _prompted(self, command: PromptCommand) -> Document:
         object_id, frame = command.object_id, command.frame_index
-        if frame >= self.frame_count:
-            raise PromptError(f"the video has frames 0 to {self.frame_count - 1}; got frame {frame}.")
+        self._check_frame(frame)
         known = object_id in self.objects
         if not known and isinstance(command, (Choose, RemovePrompt, ClearFrame)):
             self._existing(object_id)
@@ -219,7 +240,7 @@ class Document:
         prompts = {key: value for key, value in state.prompts.items() if key != frame}
         if prompt is not None:
             prompts[frame] = prompt
-        if not prompts:  # nothing is left that its masks could rest on
+        if not prompts and not state.imported:  # nothing is left that its masks could rest on
             return here._with(replace(state, prompts={}, masklet={}, locked_frames=frozenset(), fronts=()))
         return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame)))
 
@@ -277,3 +298,18 @@ def _frame_locked(state: ObjectState, command: LockFrame) -> ObjectState:
     if frame not in state.masklet:
         raise PromptError(f"{state.name} has no mask on frame {frame} that could be locked.")
     return replace(state, locked_frames=state.locked_frames | {frame})
+
+
+def _given(state: ObjectState, masks: Mapping[int, Rle]) -> ObjectState:
+    """A new object as if its masks had been tracked forward from the first frame of each stretch, and stopped there."""
+    firsts = [frame for frame in sorted(masks) if frame - 1 not in masks]
+    lasts = [frame for frame in sorted(masks) if frame + 1 not in masks]
+    onward = (Front(last + 1, 1, first) for first, last in zip(firsts, lasts, strict=True))
+    backward = (Front(first - 1, -1, first - 1) for first in firsts)
+    return replace(
+        state,
+        prompts={frame: Prompt(mask=masks[frame]) for frame in firsts},
+        masklet={frame: ObjectMask(state.object_id, mask, 1.0, GIVEN_MASK_LOGIT) for frame, mask in masks.items()},
+        fronts=(*onward, *backward),
+        imported=masks,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from sam2_core.session.commands import (
     Command,
     Edit,
     EditObject,
+    ImportMasks,
     LockFrame,
     PromptCommand,
     Redo,
@@ -59,7 +60,7 @@ class Editor:
         self.steps = Steps()
         self._turns = turns
         self._limits = limits
-        self._frame_count = len(video)
+        self._frame_count, self._height, self._width = len(video), video.height, video.width
         self._snapshots = Snapshots(limits.history_bytes)
         self._settled: dict[int, ObjectTrack] = {}
         for number, command in enumerate(store.commands):
@@ -84,7 +85,7 @@ class Editor:
             PromptError: the command does not fit.
             SessionLimit: there is no room for it.
         """
-        document, change = self.document.after(command), None
+        document, change = self._after(self.document, command), None
         if len(document.objects) > max(self._limits.objects, len(self.document.objects)):
             raise SessionLimit(f"there can be {self._limits.objects} objects at a time; remove one first.")
         with self._all_or_nothing():
@@ -173,6 +174,8 @@ class Editor:
                     frame = command.frame_index
                     said[frame] = reprompted(said.get(frame), command)
                     self._say(object_id, frame, said[frame])
+                elif isinstance(command, ImportMasks):
+                    said |= self._take_imported(object_id, command)
                 elif not isinstance(command, Track):
                     continue
                 for change in self.store.changes(number):  # what was shown holds
@@ -202,6 +205,24 @@ class Editor:
         after = self.tracker.tracks.get(object_id)
         return Change(frame, {object_id: after.masklet.get(frame) if after else None})
 
+    def _take_imported(self, object_id: int, command: ImportMasks) -> Mapping[int, Prompt]:
+        """Let the model know masks that were imported for an object; what was said with them, by frame."""
+        state = self._after(Document(self._frame_count), command).objects.get(object_id)
+        if state is None:
+            return {}
+        for frame, prompt in state.prompts.items():
+            self._say(object_id, frame, prompt)
+        for frame, mask in state.masklet.items():
+            self.tracker.take_over(frame, mask, 1)
+        return state.prompts
+
+    def _after(self, document: Document, command: Edit) -> Document:
+        if isinstance(command, ImportMasks):
+            size = (self._height, self._width)
+            if any((each.mask.height, each.mask.width) != size for each in command.masks):
+                raise PromptError(f"imported masks have the clip's size, {self._width} x {self._height} pixels.")
+        return document.after(command)
+
     def _say(self, object_id: int, frame: int, prompt: Prompt | None) -> None:
         with self._turns:
             if prompt is None:
@@ -223,7 +244,7 @@ class Editor:
             if isinstance(command, Track):
                 document, _, _ = document.tracking(command)
             elif isinstance(command, Edit):
-                document = document.after(command)
+                document = self._after(document, command)
             document = document.changed(self.store.changes(number))
         return document
 
@@ -243,10 +264,11 @@ def _recreation(document: Document) -> Iterator[Edit]:
     """Commands that say again what was said, without any answer: objects, their properties and their prompts."""
     for state in document.objects.values():
         object_id = state.object_id
-        yield AddObject(object_id)
+        given = tuple(SetMask(object_id, frame, mask) for frame, mask in state.imported.items())
+        yield ImportMasks(given) if given else AddObject(object_id)
         yield EditObject(object_id, state.name, state.colour, state.hidden)
         for frame, prompt in state.prompts.items():
-            if prompt.mask is not None:
+            if prompt.mask is not None and prompt.mask != state.imported.get(frame):
                 yield SetMask(object_id, frame, prompt.mask)
             if prompt.box is not None:
                 yield SetBox(object_id, frame, prompt.box)

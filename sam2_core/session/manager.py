@@ -78,7 +78,7 @@ class SessionManager:
             return self._begin(token, folder, model_name, path.absolute())
 
     def ingest(self, upload: Path, model_name: str) -> Session:
-        """A session on an uploaded clip, a file or a folder of pictures, which moves into the session and is deleted with it.
+        """A session on an uploaded file or folder of pictures, which moves into the session and is deleted with it.
 
         Raises:
             VideoError: the clip cannot be used; it is deleted, as it is after every failure.

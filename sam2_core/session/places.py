@@ -20,11 +20,11 @@ class Places:
     cannot enter a session.
 
     Args:
-        root: made if it is not there.
+        root: made if it is not there, for this user of the machine alone.
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root
 
     def make(self, token: str) -> Path:
@@ -59,7 +59,7 @@ class Places:
             SessionLimit: it does not fit beside those that are in use.
         """
         resting = self._resting(keep)
-        while (sum(_size(folder) for folder in self._root.iterdir()) + nbytes) > most_bytes:
+        while (size_of(self._root) + nbytes) > most_bytes:
             if not resting:
                 raise SessionLimit("there is no room for more clips at the moment; try again in a few minutes.")
             shutil.rmtree(resting.pop(0)[1], ignore_errors=True)
@@ -78,5 +78,14 @@ def _written(folder: Path) -> float:
     return max((entry.stat().st_mtime for entry in os.scandir(folder)), default=folder.stat().st_mtime)
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def delete(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it; nothing happens where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
