@@ -46,6 +46,7 @@ class CanvasPage:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(f"{url}/tests/canvas/harness.html{query}")
         self.wait("window.painted?.length > 0")
+        self.page.locator(".studio").focus()
         self.stage = self.page.locator(".stage")
 
     def wait(self, condition: str) -> None:
@@ -100,19 +101,14 @@ class CanvasPage:
             self.page.keyboard.press(key)
         self.settle()
 
-    def pixel(self, place: Place, layer: int = 0) -> tuple[int, int, int, int]:
+    def pixel(self, place: Place, layer: int = 0) -> tuple[int, ...]:
         """RGBA of what is painted: layer 0 has the picture with its masks, layer 1 prompts and previews."""
-        x, y = self.at(place)
-        return tuple(
-            self.page.evaluate(
-                """([layer, x, y]) => {
-                    const canvas = document.querySelector('#canvas').shadowRoot.querySelectorAll('.layer')[layer];
-                    const bounds = canvas.getBoundingClientRect();
-                    return [...canvas.getContext('2d').getImageData(x - bounds.x, y - bounds.y, 1, 1).data];
-                }""",
-                [layer, x, y],
-            )
-        )
+        return tuple(self.page.evaluate("place => pixelAt(...place)", [layer, *self.at(place)]))
+
+    def wait_for_pixel(self, place: Place, layer: int, painted: bool) -> None:
+        """Wait until something, or nothing, is painted at a place."""
+        arguments = [layer, *self.at(place)]
+        self.page.wait_for_function(f"place => (pixelAt(...place)[3] > 0) === {str(painted).lower()}", arg=arguments)
 
     def button(self, name: str) -> Locator:
         """The button whose label begins so."""
@@ -120,7 +116,7 @@ class CanvasPage:
 
     def frame(self) -> int:
         """The number in the frame field."""
-        return int(self.page.locator(".transport input").input_value())
+        return int(self.page.locator(".time-bar input").input_value())
 
     def add_three_objects(self) -> None:
         """A click, a box, another click."""

@@ -43,8 +43,8 @@ export function runsOfEllipses(ellipses, width, height) {
 
 export class FakeHost {
   /**
-   * @param {{frames?: number, delay?: number, step?: number, rate?: number, buffers?: boolean, videoUrl?: string}} options
-   *   delay: milliseconds until an answer; step: until the next tracked frame; buffers: frames by message, not by URL
+   * @param {object} options  delay: milliseconds until an answer; step: until the next tracked frame; rate: frames a
+   *   second; buffers: frames come by message, not by URL
    */
   constructor({ frames = 120, delay = 15, step = 15, rate = 24, buffers = false, videoUrl = null } = {}) {
     this.clip = { name: 'rolling-balls.mp4', width: 1280, height: 720, frames, rate, still: frames === 1 };
@@ -57,10 +57,12 @@ export class FakeHost {
     this.future = [];
     this.job = null;
     this.listeners = new Set();
+    this.held = null; // messages that wait for release()
     this.transport = {
       send: (message) => {
         this.received.push(JSON.parse(JSON.stringify(message)));
-        setTimeout(() => this.handle(message), this.delay);
+        if (this.held) this.held.push(message);
+        else setTimeout(() => this.handle(message), this.delay);
       },
       onMessage: (listener) => {
         this.listeners.add(listener);
@@ -69,6 +71,17 @@ export class FakeHost {
       frameUrl: buffers ? null : (index) => `data:image/svg+xml,${encodeURIComponent(this.picture(index))}`,
       videoUrl,
     };
+  }
+
+  /** From now on, answers nothing until `release`. */
+  hold() {
+    this.held = [];
+  }
+
+  release() {
+    const messages = this.held;
+    this.held = null;
+    for (const message of messages) this.handle(message);
   }
 
   tell(message, buffers = []) {
@@ -148,8 +161,8 @@ export class FakeHost {
 
   do_click({ frame, obj, x, y, positive }) {
     const ball = this.balls(frame).findIndex((candidate) => contains(candidate, x, y));
-    if (ball < 0 && positive && !this.state.balls.has(obj)) throw new Error('There is nothing to segment: click on a ball.');
     if (ball >= 0 && positive) this.state.balls.set(obj, ball);
+    if (!this.state.balls.has(obj)) throw new Error('There is nothing to segment at this place: click on a ball.');
     this.promptOf(obj, frame).points.push([x, y, positive]);
     this.predict(obj, frame);
   }
@@ -358,7 +371,9 @@ export class FakeHost {
       <ellipse cx="${(x - rx / 3) * width}" cy="${(y - ry / 3) * height}"
         rx="${rx * width * 0.25}" ry="${ry * height * 0.2}" fill="#fff8"/>`;
     return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
-      <linearGradient id="sky" x2="0" y2="1"><stop stop-color="#a9cbe0"/><stop offset="1" stop-color="#eef1e6"/></linearGradient>
+      <linearGradient id="sky" x2="0" y2="1">
+        <stop stop-color="#a9cbe0"/><stop offset="1" stop-color="#eef1e6"/>
+      </linearGradient>
       <rect width="100%" height="100%" fill="url(#sky)"/>
       <path d="M0 470 Q260 330 560 450 T1280 380V720H0z" fill="#8fae8b"/>
       <path d="M0 590 Q420 520 800 600 T1280 570V720H0z" fill="#6f8f63"/>

@@ -62,13 +62,14 @@ def test_pure_helpers_pass_their_own_tests() -> None:
 
 
 def test_a_click_is_seen_at_once_and_then_answered_by_a_mask_with_candidates(canvas: Open) -> None:
-    tab = canvas("?delay=400")
+    tab = canvas()
     before = tab.pixel(BESIDE_THE_DOT)
+    tab.page.evaluate("host.hold()")
     tab.page.mouse.click(*tab.at(RED_BALL))
-    tab.wait("window.painted.length > 0")
-    tab.page.wait_for_timeout(100)
+    tab.page.evaluate("() => new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))")
     assert tab.pixel((RED_BALL[0], RED_BALL[1] + 0.007), layer=1)[3] > 100  # the dot, before any answer
     assert tab.said("click") == []  # the object comes first
+    tab.page.evaluate("host.release()")
     click = tab.wait_for("click")
     assert (click["x"], click["y"]) == pytest.approx(RED_BALL, abs=0.002)
     assert (click["frame"], click["obj"], click["positive"]) == (0, 1, True)
@@ -90,6 +91,17 @@ def test_right_button_shift_and_the_switch_make_negative_clicks(canvas: Open) ->
     tab.click((0.3, 0.1))
     assert [click["positive"] for click in tab.said("click")] == [True, False, False, False]
     expect(tab.page.locator(".chip")).to_have_count(4)
+
+
+def test_on_a_touch_screen_the_switch_makes_negative_clicks(canvas: Open) -> None:
+    tab = canvas(has_touch=True)
+    tab.page.touchscreen.tap(*tab.at(RED_BALL))
+    tab.wait_for("click")
+    tab.settle()
+    tab.button("Clicks take away").tap()
+    tab.page.touchscreen.tap(*tab.at(SKY))
+    tab.wait_for("click", 2)
+    assert [click["positive"] for click in tab.said("click")] == [True, False]
 
 
 def test_a_drag_draws_a_box(canvas: Open) -> None:
@@ -139,18 +151,18 @@ def test_each_prompt_can_be_deleted(canvas: Open) -> None:
 
 
 def test_hovering_asks_one_question_at_a_time_and_shows_the_newest_answer(canvas: Open) -> None:
-    tab = canvas("?delay=60")
+    tab = canvas()
     tab.click(RED_BALL)
+    tab.page.evaluate("host.hold()")
+    asked = len(tab.said("hover"))
     for step in range(20):
         tab.point((0.3 + step * 0.004, 0.32))
-    tab.page.wait_for_timeout(400)
-    questions = tab.said("hover")
-    assert 2 <= len(questions) < 20
-    assert questions[-1]["x"] == pytest.approx(0.376, abs=0.002)
-    assert tab.pixel(YELLOW_BALL, layer=1)[3] > 80
+    tab.page.evaluate("host.release()")
+    tab.wait("host.received.at(-1).op === 'hover' && Math.abs(host.received.at(-1).x - 0.376) < 0.002")
+    assert len(tab.said("hover")) - asked < 10
+    tab.wait_for_pixel(YELLOW_BALL, layer=1, painted=True)
     tab.point((0.5, 0.5))
-    tab.page.wait_for_timeout(400)
-    assert tab.pixel(YELLOW_BALL, layer=1)[3] == 0
+    tab.wait_for_pixel(YELLOW_BALL, layer=1, painted=False)
 
 
 def test_tracking_pauses_resumes_cancels_and_finishes(canvas: Open) -> None:
@@ -181,12 +193,22 @@ def test_range_and_selected_object_limit_tracking(canvas: Open) -> None:
     tab = canvas("?step=0")
     tab.add_three_objects()
     tab.press("Shift+ArrowRight", "o", "Home", "i")
-    tab.page.locator(".transport").get_by_label("Track the selected object only").click()
+    tab.page.locator(".time-bar").get_by_label("Track the selected object only").click()
     tab.press(".")
     track = tab.wait_for("track")
     assert {name: track[name] for name in ("direction", "first", "last", "objects")} == {
         "direction": "forward", "first": 0, "last": 10, "objects": [3],
     }  # fmt: skip
+    ruler = tab.page.locator(".ruler").bounding_box()
+    assert ruler
+    end_of_range = (ruler["x"] + ruler["width"] * 11 / 120, ruler["y"] + 6)
+    tab.page.mouse.move(*end_of_range)
+    tab.page.mouse.down()
+    tab.page.mouse.move(ruler["x"] + ruler["width"] * 60.5 / 120, ruler["y"] + 6, steps=3)
+    tab.page.mouse.up()
+    tab.wait("!host.job")
+    tab.press("t")
+    assert tab.wait_for("track", 2)["last"] == 60
 
 
 def test_after_tracking_problems_are_found_locked_and_undone(canvas: Open) -> None:
@@ -320,7 +342,7 @@ def test_a_still_picture_has_no_timeline_and_frames_may_come_as_buffers(canvas: 
     tab = canvas("?frames=1&buffers")
     tab.wait_for("frame")
     expect(tab.page.locator(".timeline")).to_be_hidden()
-    expect(tab.page.locator(".transport")).to_be_hidden()
+    expect(tab.page.locator(".time-bar")).to_be_hidden()
     tab.click((0.22, 0.45))
     expect(tab.page.locator(".card")).to_have_count(3)
 

@@ -24,8 +24,7 @@
  * @typedef {{runs: Uint32Array, color: string}} Tint
  * @typedef {{obj: number, frame: number, kind: 'point'|'box', index: number, x?: number, y?: number,
  *            positive?: boolean, box?: number[], pending?: boolean}} Mark   a prompt as it is drawn
- * @typedef {{move(at: Point, event: PointerEvent): void, end(at: Point, event: PointerEvent): void,
- *            cancel(): void}} Gesture
+ * @typedef {{move(at: Point, event: PointerEvent): void, end?(at: Point): void, cancel?(): void}} Gesture
  * @typedef {{send(message: object): void, onMessage(callback: (message: object, buffers?: DataView[]) => void): any,
  *            frameUrl: ((frame: number) => string) | null, videoUrl: string | null}} Transport
  */
@@ -836,7 +835,7 @@ class Stage {
     this.paper.lineCap = 'round';
     this.paper.beginPath();
     this.paper.moveTo(from.x * width, from.y * height);
-    this.paper.lineTo(to.x * width, to.y * height);
+    this.paper.lineTo(to.x * width + 0.01, to.y * height); // a line without length would leave no dot
     this.paper.stroke();
     this.studio.refresh('marks');
   }
@@ -900,8 +899,6 @@ function panGesture(stage, start) {
       stage.pan(at.x - last.x, at.y - last.y);
       last = at;
     },
-    end() {},
-    cancel() {},
   };
 }
 
@@ -975,8 +972,6 @@ function pinchGesture(stage, fingers) {
       stage.zoom(next.apart / last.apart, next.middle);
       last = next;
     },
-    end() {},
-    cancel() {},
   };
 }
 
@@ -1016,7 +1011,7 @@ class Tools {
     if (event.pointerType === 'touch') this.fingers.set(event.pointerId, at);
     this.stage.setPreview(null);
     if (this.fingers.size === 2) {
-      this.gesture?.cancel();
+      this.gesture?.cancel?.();
       this.gesture = pinchGesture(this.stage, this.fingers);
     } else if (!this.gesture) {
       this.gesture = this.begin(at, event);
@@ -1052,12 +1047,12 @@ class Tools {
     this.fingers.delete(event.pointerId);
     const { gesture } = this;
     this.gesture = null;
-    gesture?.end(this.stage.at(event), event);
+    gesture?.end?.(this.stage.at(event));
   }
 
   cancel(event) {
     if (event) this.fingers.delete(event.pointerId);
-    this.gesture?.cancel();
+    this.gesture?.cancel?.();
     this.gesture = null;
   }
 
@@ -1130,7 +1125,7 @@ class Player {
     if (!videoUrl || !('requestVideoFrameCallback' in HTMLVideoElement.prototype)) return;
     this.video = h('video', {
       class: 'offscreen', src: videoUrl, preload: 'auto', playsinline: true, muted: true, 'aria-hidden': 'true',
-      onended: () => this.pause(), onerror: () => this.dropVideo(),
+      onended: () => this.finish(), onerror: () => this.dropVideo(),
     });
     this.video.muted = true; // the attribute alone is the default for a reload
     this.studio.element.append(this.video);
@@ -1174,7 +1169,7 @@ class Player {
     const follow = (now, { mediaTime }) => {
       if (!this.isPlaying) return;
       const frame = Math.round(mediaTime * rate);
-      if (frame > this.last) return this.pause();
+      if (frame > this.last) return this.finish();
       this.studio.present(frame, this.video);
       this.handle = this.video.requestVideoFrameCallback(follow);
     };
@@ -1192,7 +1187,7 @@ class Player {
       if (!this.isPlaying) return;
       began ??= now;
       const frame = this.start + Math.floor(((now - began) * session.clip.rate) / 1000);
-      if (frame > this.last) return this.pause();
+      if (frame > this.last) return this.finish();
       const picture = pictures.ready.get(frame);
       if (picture && frame !== this.studio.shown) this.studio.present(frame, picture);
       const next = Array.from({ length: AHEAD.pictures }, (_, i) => frame + 1 + i);
@@ -1210,7 +1205,13 @@ class Player {
       this.video.cancelVideoFrameCallback?.(this.handle);
     }
     cancelAnimationFrame(this.handle);
-    this.studio.goTo(Math.min(this.studio.shown, this.last)); // the exact picture instead of the video's
+    this.studio.goTo(this.studio.shown); // the exact picture instead of the video's
+  }
+
+  /** The end was reached, whichever frame was shown last. */
+  finish() {
+    this.pause();
+    this.studio.goTo(this.last);
   }
 }
 
@@ -1903,7 +1904,7 @@ export function surroundings(masks, frame, aspect) {
 }
 
 /** Moving in time, and tracking: under the stage. */
-class Transport {
+class TimeBar {
   /** @param {Studio} studio */
   constructor(studio) {
     this.studio = studio;
@@ -1917,7 +1918,7 @@ class Transport {
     this.total = h('span', { class: 'number quiet' });
     this.time = h('span', { class: 'number quiet time' });
     this.clearRange = key('r', { icon: 'close' });
-    this.element = h('div', { class: 'transport', role: 'toolbar', 'aria-label': 'Time and tracking' },
+    this.element = h('div', { class: 'time-bar', role: 'toolbar', 'aria-label': 'Time and tracking' },
       group('Playback', key('Home', { icon: 'first', kind: 'ends' }), key('ArrowLeft', { icon: 'previous' }), this.play,
         key('ArrowRight', { icon: 'next' }), key('End', { icon: 'last', kind: 'ends' })),
       group('Position', this.frame, this.total, this.time),
@@ -2097,11 +2098,11 @@ class Studio {
     this.objectList = new ObjectList(this);
     this.inspector = new Inspector(this);
     this.cards = new CandidateCards(this);
-    this.transport = new Transport(this);
+    this.timeBar = new TimeBar(this);
     this.timeline = new Timeline(this);
     this.status = new StatusLine(this);
     this.messages = new MessageBar();
-    this.panels = [this.toolbar, this.objectList, this.cards, this.inspector, this.transport, this.status];
+    this.panels = [this.toolbar, this.objectList, this.cards, this.inspector, this.timeBar, this.status];
     this.help = new HelpSheet(() => this.focus());
     this.hint = h('p', { class: 'hint' });
     this.stage.element.append(this.hint, this.messages.element);
@@ -2115,7 +2116,7 @@ class Studio {
     this.toolbar.element,
     h('div', { class: 'middle' }, this.stage.element,
       h('aside', { class: 'side' }, this.objectList.element, this.cards.element, this.inspector.element)),
-    this.transport.element, this.timeline.element, this.status.element, this.help.element);
+    this.timeBar.element, this.timeline.element, this.status.element, this.help.element);
     this.refresh('panels');
   }
 
