@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from torch import Tensor
 
 from sam2_core.config import OFFICIAL, POCKET, PRESETS, ModelConfig
-from sam2_core.errors import CheckpointError
+from sam2_core.errors import CheckpointError, Sam2Error
 from sam2_core.model import SAM2
 from sam2_core.weights import available_models, hub, infer_config, load, load_model
 from sam2_core.weights.fit import require_fit
@@ -332,6 +332,16 @@ def test_weights_that_are_not_finite(tmp_path: Path, weights: Weights, value: fl
     damaged[3, 5] = value
     with pytest.raises(CheckpointError, match=r"obj_ptr_proj.layers.1.weight holds values that are not finite"):
         load_model(saved(tmp_path / "a.pt", {**weights, "obj_ptr_proj.layers.1.weight": damaged}))
+
+
+def test_a_download_is_kept_where_memory_is_what_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "sam2.1_hiera_tiny.pt"
+    path.write_bytes(b"weights")
+    monkeypatch.setattr(hub, "fetch", lambda *_: path)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: bytearray(2**62))
+    with pytest.raises(Sam2Error, match=r"sam2.1_hiera_tiny.pt could not be read \(out of memory\); free memory"):
+        load_model("sam2.1-hiera-tiny")
+    assert path.exists()
 
 
 def test_a_small_file_of_huge_tensors(tmp_path: Path, weights: Weights) -> None:

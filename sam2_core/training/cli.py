@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        nargs=4,
-        metavar=("WARM-UP", "IMAGES", "VIDEO", "POLISH"),
+        nargs=3,
+        metavar=("WARM-UP", "IMAGES", "VIDEO"),
         default=None,
-        help="length of the four stages (default: as for the shipped model)",
+        help="length of the three stages (default: as for the shipped model)",
     )
     parser.add_argument("--export", type=Path, metavar="FILE", help="write the result as float16 .safetensors")
 
@@ -47,13 +47,12 @@ def run(args: argparse.Namespace) -> int:
     """Train and, if asked, export. Returns the exit status."""
     config = TrainingConfig(args.data, args.run, seed=args.seed, processes=args.processes)
     if args.minutes:
-        warmup, image, video, polish = args.minutes
+        warmup, image, video = args.minutes
         config = replace(
             config,
             warmup=replace(config.warmup, minutes=warmup),
             image=replace(config.image, minutes=image),
             video=replace(config.video, minutes=video),
-            polish=replace(config.polish, minutes=polish),
         )
     checkpoint = train(config)
     if args.export:

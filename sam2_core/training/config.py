@@ -67,11 +67,10 @@ class TrainingConfig:
     """Decay a step of the averaged weights, which are what is kept in the end."""
     save_seconds: float = 120.0
     warmup: StageConfig = StageConfig("warmup", 4.0, 1e-3, _BALANCED, _BALANCED)
-    image: StageConfig = StageConfig("image", 30.0, 8e-4, _BALANCED, _PLAIN)
-    video: StageConfig = StageConfig("video", 58.0, 6e-4, _TRACKED, _TRACKED, frames=((4, 4), (5, 6), (6, 10)))
-    polish: StageConfig = StageConfig("polish", 8.0, 2.5e-4, _TRACKED, _TRACKED, frames=((6, 10),))
+    image: StageConfig = StageConfig("image", 60.0, 8e-4, _BALANCED, _PLAIN)
+    video: StageConfig = StageConfig("video", 116.0, 6e-4, _TRACKED, _TRACKED, frames=((4, 4), (5, 6), (6, 10)))
 
     @property
     def stages(self) -> tuple[StageConfig, ...]:
         """In their order."""
-        return self.warmup, self.image, self.video, self.polish
+        return self.warmup, self.image, self.video

@@ -1,4 +1,4 @@
-"""The trainer: four stages, one process for each core, stopped and resumed at will.
+"""The trainer: three stages, one process for each core, stopped and resumed at will.
 
 The processes share one set of weights and nothing else: each draws its own batches, keeps its own moments and writes
 its updates into the weights without waiting for the others (Niu et al., 2011, *Hogwild!*). With as few processes as a
@@ -38,7 +38,7 @@ _IMAGE_EVERY = 2
 """Where there are clips, one step in so many is an image step, so that what was learned stays."""
 _WATCHED = 3
 """Frames of a clip that are learned from, beside the first."""
-_TRAINED = {"warmup": ("sam_",), "image": ("sam_", "image_encoder.", "no_mem_embed"), "video": ("",), "polish": ("",)}
+_TRAINED = {"warmup": ("sam_",), "image": ("sam_", "image_encoder.", "no_mem_embed"), "video": ("",)}
 """How the names of the parameters begin that a stage trains: prompts and decoder; the encoder too; everything."""
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sam2_core.config import OFFICIAL, POCKET, PRESETS, ModelConfig
-from sam2_core.errors import CheckpointError
+from sam2_core.errors import CheckpointError, Sam2Error
 from sam2_core.model import SAM2
 from sam2_core.weights import hub
 from sam2_core.weights.fit import infer_config, require_fit
@@ -67,6 +67,7 @@ def load_model(
 
     Raises:
         CheckpointError: the weights cannot be found, fetched, trusted or fitted.
+        Sam2Error: the computer has no memory for them, or may not read them.
         ValueError: ``image_size`` is not a positive multiple of 32.
     """
     name = str(source).removeprefix("facebook/")
@@ -139,6 +140,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         else:
             mappable = zipfile.is_zipfile(path)  # files from before PyTorch 1.6 are not
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+    except (MemoryError, PermissionError) as error:  # nothing is wrong with the file, so a downloaded one is kept
+        reason = str(error) or "out of memory"
+        raise Sam2Error(
+            f"{path.name} could not be read ({reason}); free memory or ask for access, and try again"
+        ) from error
     except Exception as error:  # a damaged or hostile file can make a parser fail in any way
         raise CheckpointError(
             f"{path.name} could not be read as plain tensors: it is damaged, or it holds other Python objects, which "
