@@ -3,6 +3,7 @@
 from sam2_core.media.encode import PRORES_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
 from sam2_core.media.files import replacing
 from sam2_core.media.frames import Video, open_video, video_from_array
+from sam2_core.media.proxy import write_proxy
 from sam2_core.media.render import (
     PALETTE,
     cut_out,
@@ -31,4 +32,5 @@ __all__ = [
     "replacing",
     "save_palette_png",
     "video_from_array",
+    "write_proxy",
 ]
