@@ -21,6 +21,7 @@ from sam2_core.session.commands import (
     ClearFrame,
     Command,
     EditObject,
+    ImportMasks,
     LockFrame,
     PromptKind,
     Redo,
@@ -53,6 +54,11 @@ tracks = st.builds(
     objects=st.none() | st.tuples(objects),
     frames=st.none() | st.integers(1, 6),
 )
+imports = st.builds(
+    lambda object_id, given: ImportMasks(tuple(SetMask(object_id, frame, mask) for frame, mask in given.items())),
+    objects,
+    st.dictionaries(frames, masks, min_size=1, max_size=5),
+)
 edits = st.one_of(
     st.builds(AddPoint, objects, frames, points),
     st.builds(SetBox, objects, frames, st.just(Box(0.2, 0.2, 0.6, 0.7))),
@@ -64,6 +70,7 @@ edits = st.one_of(
     st.builds(AddObject, objects),
     st.builds(EditObject, objects, name=st.sampled_from(["a", "b"]), locked=st.none() | st.booleans()),
     st.builds(RemoveObject, objects),
+    imports,
 )
 
 
