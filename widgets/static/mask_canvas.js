@@ -1159,8 +1159,8 @@ class Player {
     this.start = at < first || at >= this.last ? first : at;
     this.isPlaying = true;
     this.studio.stage.setPreview(null);
-    if (this.video) this.playVideo();
-    else this.playFrames();
+    if (this.video?.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) this.playVideo();
+    else this.playFrames(); // also while the host still makes the video
     this.studio.refresh('panels');
   }
 
@@ -2291,6 +2291,7 @@ class Studio {
   }
 
   onError(message, asked) {
+    if (asked === 'hover') return; // nobody pressed anything; a click will say it
     this.messages.say(message.message, 'error');
     if (asked === 'track') {
       this.session.job = null;
