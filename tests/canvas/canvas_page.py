@@ -65,7 +65,7 @@ class CanvasPage:
 
     def settle(self) -> None:
         """Wait until every question was answered and painted."""
-        self.wait("canvasIsIdle()")
+        self.page.evaluate("settled()")
 
     def at(self, place: Place) -> Place:
         """CSS pixels of the page, while the frame fits the stage."""

@@ -343,7 +343,7 @@ export class FakeHost {
   }
 
   tellMasks({ rid, first, last }) {
-    for (let frame = first; frame <= last; frame++) if (this.state.masks.get(frame)?.size) this.tellResults(frame, rid);
+    for (let frame = first; frame <= last; frame++) this.tellResults(frame, rid);
   }
 
   tellCandidates(rid, frame, obj) {

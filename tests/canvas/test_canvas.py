@@ -237,7 +237,6 @@ def test_undo_takes_the_mask_off_the_picture(canvas: Open) -> None:
     tab.press("z")
     assert tab.pixel(BESIDE_THE_DOT) == clean
     tab.press("y")
-    tab.page.wait_for_timeout(200)
     assert tab.pixel(BESIDE_THE_DOT) == masked
 
 
