@@ -79,7 +79,7 @@ class FakeModel:
         remembered = (places * weights).sum(1) / weights.sum(1)
         pointers = context.pointers_bpc[..., :2]
         told = pointers.mean(1) if pointers.shape[1] else remembered
-        return 0.1 * remembered + 0.01 * told + 0.89 * features.s16_bchw
+        return 0.2 * remembered + 0.01 * told + 0.79 * features.s16_bchw
 
     def decode(self, features: ImageFeatures, conditioned_bchw: Tensor, prompt: EncodedPrompt) -> MaskPrediction:
         expected = torch.where(conditioned_bchw.isnan(), features.s16_bchw, conditioned_bchw)
