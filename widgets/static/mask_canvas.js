@@ -176,7 +176,7 @@ class MaskLayer {
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 const MARGIN = 16; // CSS pixels around a frame that fits
-const ZOOM = { least: 0.5, most: 32 }; // of the scale at which the frame fits, of a pixel of the frame
+const ZOOM = { least: 0.5, most: 32 }; // times the scale at which the frame fits; CSS pixels for one of the frame's
 
 /** The view that shows all of the frame. @param {Size} frame @param {Size} stage @returns {View} */
 export function fitView(frame, stage) {
@@ -380,12 +380,11 @@ export class Session {
     for (const frame of this.masks.keys()) if (!this.hasMasks(frame)) this.masks.delete(frame);
   }
 
-  /** What the user painted, until the host answers. */
+  /** What the user painted or chose, until the host answers. */
   setMask(obj, frame, runs) {
     const entry = this.masks.get(frame) ?? { epoch: this.epoch, runs: new Map() };
     entry.runs.set(obj, runs);
     this.masks.set(frame, entry);
-    this.candidates.delete(pair(obj, frame));
   }
 
   object(obj) {
@@ -862,12 +861,15 @@ class Stage {
   /** A part of the frame with one mask, for a thumbnail. */
   paintThumbnail(canvas, tint, part) {
     const context = canvas.getContext('2d');
-    const place = [part.x, part.y, part.width, part.height, 0, 0, canvas.width, canvas.height];
-    const grain = this.picture.videoWidth || this.picture.naturalWidth || this.picture.width;
-    const scale = grain / this.frame.width; // a host may send smaller pictures than the clip
-    context.drawImage(this.picture, ...place.slice(0, 4).map((value) => value * scale), ...place.slice(4));
+    const crop = (image, scale) => {
+      const source = [part.x, part.y, part.width, part.height].map((value) => value * scale);
+      context.drawImage(image, ...source, 0, 0, canvas.width, canvas.height);
+    };
+    const { picture } = this;
+    const pixels = picture.videoWidth || picture.naturalWidth || picture.width;
+    crop(picture, pixels / this.frame.width); // a host may send pictures smaller than the clip
     this.scratch.paint([tint], { opacity: 0.6, thickness: Math.max(1, Math.round((1.5 * part.width) / canvas.width)) });
-    context.drawImage(this.scratch.canvas, ...place);
+    crop(this.scratch.canvas, 1);
     if (this.preview) this.scratch.paint([this.preview], this.style(PREVIEW_OPACITY));
   }
 }
@@ -1183,14 +1185,17 @@ class Player {
   playFrames() {
     const { pictures, session } = this.studio;
     let began = null;
+    let shown = this.start - 1;
     const tick = (now) => {
       if (!this.isPlaying) return;
       began ??= now;
       const frame = this.start + Math.floor(((now - began) * session.clip.rate) / 1000);
       if (frame > this.last) return this.finish();
-      const picture = pictures.ready.get(frame);
-      if (picture && frame !== this.studio.shown) this.studio.present(frame, picture);
-      const next = Array.from({ length: AHEAD.pictures }, (_, i) => frame + 1 + i);
+      let ready = frame;
+      while (ready > shown && !pictures.ready.has(ready)) ready -= 1; // a slow host's frames come late, not never
+      if (ready > shown) this.studio.present((shown = ready), pictures.ready.get(ready));
+      const free = Math.max(AHEAD.pictures - pictures.loading.size, 0);
+      const next = Array.from({ length: free }, (_, i) => frame + 1 + i);
       pictures.prefetch(next.filter((index) => index <= this.last));
       this.handle = requestAnimationFrame(tick);
     };
