@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import gradio as gr
+from gradio.data_classes import FileData
 
 from sam2_core.errors import PromptError, Sam2Error
 from sam2_core.formats.coco_rle import to_coco
@@ -53,7 +54,7 @@ class Api:
     def __init__(self, models: ModelPool, turns: Turns, limits: MediaLimits) -> None:
         self._models, self._turns, self._limits = models, turns, limits
 
-    def segment_image(self, image: str, prompts: list[dict[str, Any]], model: str = "pocket") -> list[MaskAnswer]:
+    def segment_image(self, image: FileData, prompts: list[dict[str, Any]], model: str = "pocket") -> list[MaskAnswer]:
         """Masks of objects in a picture.
 
         Args:
@@ -62,12 +63,12 @@ class Api:
                 ends with 1 on the object and with 0 beside it; positions are pixels; either may be left out.
             model: ``pocket`` or an official name such as ``sam2.1-hiera-tiny``.
         """
-        with _told(), open_video(Path(image), limits=self._limits) as video:
+        with _told(), open_video(_uploaded(image), limits=self._limits) as video:
             tracker = self._prompted(video, prompts, model)
             return _masks(tracker.result(0))
 
     def track_video(
-        self, video: str, prompts: list[dict[str, Any]], model: str = "pocket", direction: str = "both"
+        self, video: FileData, prompts: list[dict[str, Any]], model: str = "pocket", direction: str = "both"
     ) -> Iterator[FrameAnswer]:
         """Masks of objects in all frames of a video, one answer for each frame as it is tracked.
 
@@ -77,13 +78,12 @@ class Api:
             model: as for a picture.
             direction: ``forward``, ``backward`` or ``both``, from each object's first prompt.
         """
-        with _told(), open_video(Path(video), limits=self._limits) as opened:
+        with _told(), open_video(_uploaded(video), limits=self._limits) as opened:
             tracker = self._prompted(opened, prompts, model)
-            if direction not in set(Direction):
-                raise PromptError(f"the direction is forward, backward or both; got {direction[:20]!r}.")
-            steps = tracker.propagate(Direction(direction))
+            way = _direction(direction)
+            steps = tracker.propagate(way)
             prompted = sorted({frame for track in tracker.tracks.values() for frame in track.interactions})
-            total = len(prompted) + sum(len(sweep.frames) for sweep in tracker.passes(Direction(direction)))
+            total = len(prompted) + sum(len(sweep.frames) for sweep in tracker.passes(way))
             for done, frame in enumerate(prompted, start=1):
                 yield FrameAnswer(frame=frame, masks=_masks(tracker.result(frame)), done=done, total=total)
             for done in range(len(prompted) + 1, total + 1):
@@ -91,8 +91,8 @@ class Api:
                     result = next(steps)
                 yield FrameAnswer(frame=result.frame_index, masks=_masks(result), done=done, total=total)
 
-    def _prompted(self, video: Video, prompts: object, model: str) -> Tracker:
-        tracker = Tracker(self._models.get(model), video)
+    def _prompted(self, video: Video, prompts: object, model: object) -> Tracker:
+        tracker = Tracker(self._models.get(str(model)), video)
         for object_id, frame_index, prompt in _prompts(prompts, video):
             with self._turns:
                 tracker.prompt(object_id, frame_index, prompt)
@@ -125,10 +125,11 @@ def _prompts(said: object, video: Video) -> Iterator[tuple[int, int, Prompt]]:
     for each in said:
         if not isinstance(each, Mapping):
             raise PromptError(f"a prompt is an object with names and values; got {str(each)[:40]}.")
-        points = tuple(
-            Point(x / video.width, y / video.height, bool(label))
-            for x, y, label in (_numbers(point, 3, "a point is [x, y, 1 or 0]") for point in each.get("points") or ())
-        )
+        clicks = each.get("points") or []
+        if not isinstance(clicks, list) or len(clicks) > _MOST_PROMPTS:
+            raise PromptError(f"points are a list of {_MOST_PROMPTS} at most; got {str(clicks)[:40]}.")
+        numbers = (_numbers(click, 3, "a point is [x, y, 1 or 0]") for click in clicks)
+        points = tuple(Point(x / video.width, y / video.height, bool(label)) for x, y, label in numbers)
         box = each.get("box")
         if box is not None:
             x0, y0, x1, y1 = _numbers(box, 4, "a box is [x0, y0, x1, y1]")
@@ -138,6 +139,21 @@ def _prompts(said: object, video: Video) -> Iterator[tuple[int, int, Prompt]]:
             _whole(each.get("frame", 0), 0, len(video) - 1),
             Prompt(points, box),
         )
+
+
+def _direction(value: object) -> Direction:
+    try:
+        return Direction(value)
+    except ValueError as error:
+        raise PromptError(f"the direction is forward, backward or both; got {str(value)[:20]!r}.") from error
+
+
+def _uploaded(file: object) -> Path:
+    """The file that Gradio received; it has checked that it is one, for a path alone could be any of the server's."""
+    try:
+        return Path(FileData.model_validate(file, context={"validate_meta": True}).path)
+    except ValueError as error:
+        raise PromptError("a file is sent as gradio_client.handle_file(...) makes it.") from error
 
 
 def _numbers(value: object, count: int, form: str) -> list[float]:

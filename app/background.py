@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,6 +65,10 @@ class Background(Generic[T]):
         while self._thread.is_alive():
             yield Progress(*self._latest, self._started)
             self._thread.join(_LOOK_SECONDS)
+
+    async def finished(self) -> T:
+        """The same as :meth:`result`, for an event loop."""
+        return await asyncio.shield(asyncio.wrap_future(self._future))  # one who goes away ends it for nobody else
 
     def result(self) -> T:
         """What the work returned, or raised; waits for its end."""

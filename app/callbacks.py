@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import html
-import inspect
 import json
-import shutil
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,44 +13,45 @@ from typing import Any
 
 import gradio as gr
 
-from app import fragments
+from app import fragments, menus
 from app.background import Background
-from app.results import annotation_of
-from sam2_core.errors import ProtocolError, Sam2Error, SessionNotFound
+from app.results import annotation_of, bounded, make_file
+from app.routes import export_url
+from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound
 from sam2_core.formats import find_export, import_masks
 from sam2_core.session import Session, SessionManager
-from sam2_core.session.commands import SetMask
+from sam2_core.session.commands import ImportMasks
 from widgets.conversation import NO_SESSION, Conversation
 from widgets.protocol import Message, error_message, parse_pick, reply_number
 
-Update = dict[str, Any]
+SKIP = gr.skip()
 Values = tuple[Any, ...]
+Callback = Callable[..., Iterator[Any]]
 
 
-def told(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell the visitor what went wrong, in one sentence, and leave the page as it is."""
+def told(cleared: Any) -> Callable[[Callback], Callback]:
+    """Tell the visitor what went wrong, in one sentence.
 
-    @functools.wraps(callback)
-    def once(*args: Any) -> Any:
-        try:
-            return callback(*args)
-        except Sam2Error as error:
-            return _tell(error)
+    Args:
+        cleared: what the page shows then: all as it was, and no progress any more.
+    """
 
-    @functools.wraps(callback)
-    def streaming(*args: Any) -> Iterator[Any]:
-        try:
-            yield from callback(*args)
-        except Sam2Error as error:
-            yield _tell(error)
+    def telling(callback: Callback) -> Callback:
+        @functools.wraps(callback)
+        def told_callback(*args: Any) -> Iterator[Any]:
+            try:
+                yield from callback(*args)
+            except Sam2Error as error:
+                _warn(error)
+                yield cleared
 
-    return streaming if inspect.isgeneratorfunction(callback) else once
+        return told_callback
+
+    return telling
 
 
-def _tell(error: Sam2Error) -> Update:
+def _warn(error: Sam2Error) -> None:
     gr.Warning(html.escape(error_message(error)["message"]))  # Gradio shows HTML, and this may quote a file's name
-    skip: Update = gr.skip()
-    return skip
 
 
 def _value(messages: Sequence[Message]) -> str:
@@ -81,15 +81,28 @@ class Callbacks:
         try:
             session = self._manager.get(token if isinstance(token, str) else "")
         except Sam2Error as error:
-            yield _value(_without_session(message, error if token else None))
+            if token:
+                _warn(error)
+            yield _value(_without_session(message, error))
             return
         self._tokens[request.session_hash or ""] = session.token
         for batch in Conversation(session).answer(message):
             yield _value(batch)
 
+    def attach(self, token: str) -> Values:
+        """The page was loaded: all that lies around the canvas suits the session of this tab, if there is one."""
+        try:
+            return _around(self._manager.get(token))
+        except Sam2Error:  # which the canvas is told
+            return SKIP, SKIP, SKIP, SKIP
+
+    def unload(self, request: gr.Request) -> None:
+        """The page was closed, or the connection dropped: its session rests soon, and wakes when someone comes back."""
+        self._manager.detach(self._tokens.pop(request.session_hash or "", None))
+
     # Clips -------------------------------------------------------------------------------------------------------
 
-    @told
+    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
     def open_example(self, token: str, model: str, event: gr.EventData) -> Iterator[Values]:
         """Open an example clip; the session that was open on this page ends."""
         place = parse_pick(event._data)
@@ -97,95 +110,85 @@ class Callbacks:
             raise ProtocolError("there is no such example; reload the page.")
         yield from self._open(token, lambda: self._manager.open(self._clips[place], model))
 
-    @told
+    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
     def open_upload(self, token: str, uploads: list[str], model: str) -> Iterator[Values]:
         """Open what was uploaded; several pictures become a clip in the order of their names."""
-        yield from self._open(token, lambda: self._manager.ingest(_one_path(uploads), model))
+        with tempfile.TemporaryDirectory(prefix="masklet-upload-") as folder:
+            yield from self._open(token, lambda: self._manager.ingest(_one_path(uploads, Path(folder)), model))
 
-    @told
+    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
     def open_project(self, token: str, upload: str) -> Iterator[Values]:
         """Go on with a project that was saved here or elsewhere."""
         yield from self._open(token, lambda: self._manager.open_project(Path(upload)))
 
     def _open(self, token: str, opening: Callable[[], Session]) -> Iterator[Values]:
-        yield gr.skip(), fragments.note("Reading the clip …")
-        try:
-            session = opening()
-        except Sam2Error:
-            yield gr.skip(), ""
-            raise
+        yield SKIP, fragments.note("Reading the clip …"), SKIP, SKIP, SKIP, SKIP
+        session = opening()
         self._manager.close(token)
-        yield _value([Conversation(session).state()]), ""
-
-    def leave(self, token: str) -> Values:
-        """End the session and go back to the choice of a clip."""
-        self._manager.close(token)
-        return _value([NO_SESSION]), ""
-
-    def unload(self, request: gr.Request) -> None:
-        """The page was closed, or the connection dropped: its session rests soon, and wakes when someone comes back."""
-        self._manager.detach(self._tokens.pop(request.session_hash or "", None))
+        yield _value([Conversation(session).state()]), "", *_around(session)
 
     # Masks in and out --------------------------------------------------------------------------------------------
 
-    @told
-    def export(self, token: str, name: str) -> Iterator[Values]:
-        """Make a file of the masks; the page then presses the button that fetches it."""
+    @told("")
+    def export(self, token: str, name: str) -> Iterator[str]:
+        """Make a file of the masks."""
         session, chosen = self._manager.get(token), find_export(name)
         annotation = annotation_of(session)
-        path = session.folder / "exports" / chosen.file_name(annotation)
-        yield from _made(path, lambda progress: chosen.write(annotation, path, progress), "Exporting", "frame")
+        most_bytes = self._manager.limits.session_bytes
 
-    @told
-    def save_project(self, token: str) -> Iterator[Values]:
+        def write(path: Path, progress: Callable[[int, int], None]) -> None:
+            chosen.write(annotation, path, bounded(progress, session, most_bytes))
+
+        yield from _made(session, chosen.file_name(annotation), write, "Exporting", "frame")
+
+    @told("")
+    def save_project(self, token: str) -> Iterator[str]:
         """Make a project file: all that was said and done, the masks, and the clip."""
         session = self._manager.get(token)
-        path = session.folder / "exports" / f"{annotation_of(session).stem}-project.zip"
-        yield from _made(path, lambda _: session.save_project(path), "Saving the project")
+        name = f"{annotation_of(session).stem}-project.zip"
+        yield from _made(session, name, lambda path, _: session.save_project(path), "Saving the project")
 
-    @told
-    def save_script(self, token: str) -> Iterator[Values]:
+    @told("")
+    def save_script(self, token: str) -> Iterator[str]:
         """Write what was done as Python."""
         session = self._manager.get(token)
-        path = session.folder / "exports" / f"{annotation_of(session).stem}.py"
-        yield from _made(path, lambda _: path.write_text(session.script(), encoding="utf-8"), "Writing the script")
+        name = f"{annotation_of(session).stem}.py"
+        script = session.script()
+        yield from _made(session, name, lambda path, _: path.write_text(script, encoding="utf-8"), "Writing the script")
 
-    @told
+    @told((SKIP, ""))
     def import_masks(self, token: str, upload: str) -> Iterator[Values]:
-        """Take masks over as prompts: each is a frame that someone vouches for."""
-        session, skip = self._manager.get(token), gr.skip()
-        work = Background(lambda progress: import_masks(Path(upload), session.video, progress))
-        for progress in work.progress():
-            yield skip, fragments.progress_bar(progress, "Reading the masks", "frame")
-        for object_id, masks in work.result().items():
-            for frame_index, mask in masks.items():
-                session.do(SetMask(object_id, frame_index, mask))
-        yield _value([Conversation(session).state()]), fragments.note(f"Imported {len(work.result())} objects.")
+        """Take masks that were made elsewhere as new objects."""
+        session = self._manager.get(token)
+        reading = Background(lambda progress: import_masks(Path(upload), session.video, progress))
+        for progress in reading.progress():
+            yield SKIP, fragments.progress_bar(progress, "Reading the masks", "frame")
+        masklets = reading.result()
+        session.do(ImportMasks.of(masklets, session.document.next_object_id))
+        count = sum(map(len, masklets.values()))
+        done = fragments.note(f"Imported {count} masks of {len(masklets)} objects; undo takes them back.")
+        yield _value([Conversation(session).state()]), done
 
     # Models ------------------------------------------------------------------------------------------------------
 
-    @told
     def change_model(self, token: str, name: str, current: str) -> Iterator[Values]:
         """Download and load a model where need be, then let it answer all prompts anew."""
-        skip = gr.skip()
         if name == current:  # the menu went back to it
-            yield skip, skip, skip, skip, skip
+            yield SKIP, SKIP, SKIP, SKIP, SKIP
             return
-        work = Background(lambda progress: self._manager.models.get(name, progress))
-        try:
-            for progress in work.progress():
-                yield skip, skip, skip, fragments.progress_bar(progress, f"Loading {name}"), skip
-            model, shown = work.result(), skip
-            if token:
-                session = self._session_of(token)
-                if session is not None:
-                    yield skip, skip, skip, fragments.note(f"Asking {name} again what you asked before …"), skip
-                    session.use(name, model)
-                    shown = _value([Conversation(session).state()])
-        except Sam2Error:
-            yield current, skip, skip, "", skip
-            raise
-        yield name, name, fragments.banner(name), "", shown
+        yield from told((current, SKIP, SKIP, "", SKIP))(self._change_model)(token, name)
+
+    def _change_model(self, token: str, name: str) -> Iterator[Values]:
+        loading = Background(lambda progress: self._manager.models.get(name, progress))
+        for progress in loading.progress():
+            yield SKIP, SKIP, SKIP, fragments.progress_bar(progress, f"Loading {name}"), SKIP
+        model, state = loading.result(), SKIP
+        session = self._session_of(token)
+        if session is not None:
+            yield SKIP, SKIP, SKIP, fragments.note(f"Asking {name} again what you asked before …"), SKIP
+            session.use(name, model)
+            state = _value([Conversation(session).state()])
+        yield *_model_shown(name), "", state
 
     def _session_of(self, token: str) -> Session | None:
         try:
@@ -194,29 +197,52 @@ class Callbacks:
             return None
 
 
-def _without_session(message: object, error: Sam2Error | None) -> list[Message]:
-    """What a canvas is told whose session is not there, or never was."""
-    answer = {**NO_SESSION, "rid": reply_number(message)}
-    return [answer] if error is None else [{"v": 1, **error_message(error)}, answer]
+def _around(session: Session) -> Values:
+    """Format menu, and what :func:`_model_shown` gives."""
+    formats = menus.formats(session.video)
+    return gr.update(choices=formats, value=formats[0][1]), *_model_shown(session.model_name)
+
+
+def _model_shown(name: str) -> Values:
+    """Model menu, its last value, and the banner."""
+    choices = menus.models()  # by now it may have been downloaded
+    return gr.update(choices=choices, value=name), name, fragments.banner(name)
+
+
+def _without_session(message: object, error: Sam2Error) -> list[Message]:
+    """What a canvas is told whose session is not there; while all places are taken, it may come back."""
+    rid = reply_number(message)
+    return [
+        {"v": 1, "rid": rid, **error_message(error)} if isinstance(error, SessionLimit) else NO_SESSION | {"rid": rid}
+    ]
 
 
 def _made(
-    path: Path, work: Callable[[Callable[[int, int], None]], Any], doing: str, unit: str = ""
-) -> Iterator[Values]:
-    """A file for the visitor, told about while it is made."""
-    path.parent.mkdir(exist_ok=True)
-    making = Background(work)
+    session: Session,
+    name: str,
+    write: Callable[[Path, Callable[[int, int], None]], object],
+    doing: str,
+    unit: str = "",
+) -> Iterator[str]:
+    """How far the making of a file is, and in the end a link to it, which the page follows."""
+    making = Background(lambda progress: make_file(session, name, lambda path: write(path, progress)))
     for progress in making.progress():
-        yield fragments.progress_bar(progress, doing, unit), gr.skip()
-    making.result()
-    yield "", str(path)
+        yield fragments.progress_bar(progress, doing, unit)
+    yield fragments.download(export_url(session, name), name, making.result().stat().st_size)
 
 
-def _one_path(uploads: Sequence[str]) -> Path:
-    """What was uploaded, as one path: several files go into a folder."""
+def _one_path(uploads: Sequence[str], folder: Path) -> Path:
+    """What was uploaded, as one path: several pictures go into a folder, in the order that people expect."""
     if len(uploads) == 1:
         return Path(uploads[0])
-    folder = Path(tempfile.mkdtemp(prefix="pictures-"))
-    for place, upload in enumerate(sorted(uploads, key=lambda path: Path(path).name)):
-        shutil.move(upload, folder / f"{place:05d}-{Path(upload).name}")
-    return folder
+    together = folder / f"{len(uploads)} pictures"
+    together.mkdir()
+    for place, upload in enumerate(sorted(map(Path, uploads), key=_as_people_sort)):
+        upload.rename(together / f"{place:05d}{upload.suffix}")
+    return together
+
+
+def _as_people_sort(path: Path) -> list[tuple[int, str]]:
+    """``9.jpg`` before ``10.jpg``."""
+    parts = re.split(r"([0-9]{1,18})", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -11,7 +11,7 @@ from sam2_core.config import POCKET, PRESETS
 from sam2_core.media import open_video
 from widgets.pictures import data_url, thumbnail
 
-UPLOADS = "A video or a picture: mp4, mov, webm, gif, jpg … Deleted within the hour after you leave."
+UPLOADS = "A video, a picture, or several pictures as a clip. Kept for a day after you last used it, then deleted."
 """Beside the upload button."""
 
 STEPS = """
@@ -63,6 +63,12 @@ def progress_bar(progress: Progress, doing: str, unit: str = "") -> str:
     if remaining := progress.remaining():
         parts.append(remaining)
     return _bar(progress.fraction, " · ".join(parts))
+
+
+def download(address: str, name: str, nbytes: int) -> str:
+    """A link to a file that was made for the visitor."""
+    size = f"{nbytes / 1e6:.1f} MB" if nbytes >= 1e5 else f"{nbytes / 1e3:.1f} kB"
+    return f'<p class="note"><a href="{html.escape(address)}" download>{html.escape(name)}</a> · {size}</p>'
 
 
 def note(text: str) -> str:

@@ -11,28 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api as offer
 
-from app import fragments
+from app import fragments, menus
 from app.api import Api
 from app.callbacks import Callbacks
 from app.routes import PREFIX, static_url
 from app.settings import CACHE_SECONDS, EXAMPLES, LIMITS, TITLE
 from sam2_core.config import POCKET
-from sam2_core.formats import EXPORTS
 from sam2_core.session import SessionManager
-from sam2_core.weights import AvailableModel, available_models
 from widgets.gradio_host import MaskCanvas
 from widgets.pick_list import pick_list
 
 _ASK_TAB = "(_, ...rest) => [sessionStorage.getItem('masklet-token') ?? '', ...rest]"
 """Before a callback is called: its first input is the token of this tab's session."""
-_FETCH = "() => setTimeout(() => document.querySelector('#file')?.click(), 200)"
-_EVERY: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": None}
+_FETCH = "() => setTimeout(() => document.querySelector('#file-status a')?.click(), 200)"
+"""After a file was made: follow the link to it, which is not there if that failed."""
+_SHOW_START = "() => { document.body.dataset.masklet = 'start'; }"
+_SHOW_STUDIO = "() => { document.body.dataset.masklet = 'studio'; }"
 
 
 @dataclass(frozen=True, slots=True)
 class _Top:
     model: gr.Dropdown
+    current_model: gr.State
     banner: gr.HTML
     status: gr.HTML
 
@@ -42,6 +44,7 @@ class _Start:
     examples: gr.HTML
     upload: gr.UploadButton
     project: gr.UploadButton
+    back: gr.Button
     status: gr.HTML
 
 
@@ -56,7 +59,6 @@ class _Files:
     script: gr.Button
     leave: gr.Button
     status: gr.HTML
-    file: gr.DownloadButton
 
 
 def build_page(manager: SessionManager, examples: Path = EXAMPLES) -> gr.Blocks:
@@ -70,7 +72,7 @@ def build_page(manager: SessionManager, examples: Path = EXAMPLES) -> gr.Blocks:
     callbacks = Callbacks(manager, clips)
     page: gr.Blocks = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_width=True)
     with page:
-        token, model = gr.Textbox(visible=False), gr.State(POCKET.name)
+        token = gr.Textbox(visible=False)
         top, start = _lay_out_top(), _lay_out_start(clips)
         with gr.Column(elem_id="studio"):
             canvas = MaskCanvas(
@@ -80,7 +82,7 @@ def build_page(manager: SessionManager, examples: Path = EXAMPLES) -> gr.Blocks:
                 elem_id="canvas",
             )
             files = _lay_out_files()
-        _wire(callbacks, token, model, top, start, canvas, files)
+        _wire(page, callbacks, token, top, start, canvas, files)
         page.unload(callbacks.unload)
         _offer_api(manager)
     return page
@@ -90,7 +92,7 @@ def _lay_out_top() -> _Top:
     with gr.Row(elem_id="top"):
         gr.HTML(f"<h1>{TITLE}</h1><p>Click an object in any frame, get its mask in every frame.</p>", min_width=300)
         model = gr.Dropdown(
-            [(f"{model.name} · {_availability(model)}", model.name) for model in available_models()],
+            menus.models(),
             value=POCKET.name,
             label="Model",
             container=False,
@@ -100,17 +102,15 @@ def _lay_out_top() -> _Top:
             scale=0,
             elem_id="model",
         )
-    return _Top(model, gr.HTML(fragments.banner(POCKET.name), elem_id="banner"), gr.HTML(elem_id="model-status"))
-
-
-def _availability(model: AvailableModel) -> str:
-    if model.hub_id is None:
-        return "included"
-    return "downloaded" if model.on_disk else f"{model.download_bytes / 1e6:.0f} MB download"
+    banner = gr.HTML(fragments.banner(POCKET.name), elem_id="banner")
+    return _Top(model, gr.State(POCKET.name), banner, gr.HTML(elem_id="model-status"))
 
 
 def _lay_out_start(clips: list[Path]) -> _Start:
     with gr.Column(elem_id="start"):
+        with gr.Row(elem_id="back-row"):
+            back = gr.Button("Back to your clip", variant="primary", scale=0, min_width=170, elem_id="back")
+            gr.HTML(fragments.note("Opening another one ends your work on it; save it as a project to keep it."))
         gr.HTML("<h2>Choose a clip or a picture</h2>")
         examples = pick_list("examples", fragments.example_cards(clips))
         with gr.Row(elem_id="upload-row"):
@@ -129,14 +129,13 @@ def _lay_out_start(clips: list[Path]) -> _Start:
             gr.HTML(fragments.note(fragments.UPLOADS))
         status = gr.HTML(elem_id="start-status")
         gr.HTML(fragments.STEPS)
-    return _Start(examples, upload, project, status)
+    return _Start(examples, upload, project, back, status)
 
 
 def _lay_out_files() -> _Files:
     with gr.Row(elem_id="files"):
         format_ = gr.Dropdown(
-            [(each.title, each.name) for each in EXPORTS.values()],
-            value=next(iter(EXPORTS)),
+            menus.formats(),
             label="Format",
             show_label=False,
             container=False,
@@ -153,48 +152,44 @@ def _lay_out_files() -> _Files:
         script = gr.Button("Python script", scale=0, min_width=120, elem_id="script")
         leave = gr.Button("Another clip", scale=0, min_width=120, elem_id="leave")
         status = gr.HTML(elem_id="file-status")
-        file = gr.DownloadButton(elem_id="file")
-    return _Files(format_, export, import_masks, save, script, leave, status, file)
+    return _Files(format_, export, import_masks, save, script, leave, status)
 
 
 def _wire(
-    do: Callbacks, token: gr.Textbox, model: gr.State, top: _Top, start: _Start, canvas: MaskCanvas, files: _Files
+    page: gr.Blocks, do: Callbacks, token: gr.Textbox, top: _Top, start: _Start, canvas: MaskCanvas, files: _Files
 ) -> None:
     """Say who answers. These listeners are private: scripts call the endpoints of :class:`app.api.Api`."""
     common: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    canvas.said(do.said, None, canvas, **_EVERY, **common)
+    asking: dict[str, Any] = {"js": _ASK_TAB, **common}
+    opening: dict[str, Any] = {"concurrency_limit": 4, **asking}  # a clip is decoded once when it is opened
+    canvas.said(do.said, None, canvas, trigger_mode="multiple", concurrency_limit=None, **common)
 
-    opened = [canvas, start.status]
-    several: dict[str, Any] = {"concurrency_limit": 4, **common}  # a clip is decoded once when it is opened
-    start.examples.pick(do.open_example, [token, model], opened, js=_ASK_TAB, **several)
-    start.upload.upload(do.open_upload, [token, start.upload, model], opened, js=_ASK_TAB, **several)
-    start.project.upload(do.open_project, [token, start.project], opened, js=_ASK_TAB, **several)
+    model = [top.model, top.current_model, top.banner]
+    around = [files.format, *model]
+    page.load(do.attach, token, around, **asking)
+    opened = [canvas, start.status, *around]
+    start.examples.pick(do.open_example, [token, top.current_model], opened, **opening)
+    start.upload.upload(do.open_upload, [token, start.upload, top.current_model], opened, **opening)
+    start.project.upload(do.open_project, [token, start.project], opened, **opening)
+    start.back.click(None, js=_SHOW_STUDIO, **common)
+    files.leave.click(None, js=_SHOW_START, **common)
 
-    made = [files.status, files.file]
     for button, callback, inputs in (
         (files.export, do.export, [token, files.format]),
         (files.save, do.save_project, [token]),
         (files.script, do.save_script, [token]),
     ):
-        button.click(callback, inputs, made, js=_ASK_TAB, concurrency_limit=None, **common).success(
-            None, None, None, js=_FETCH, **common
-        )
-    files.import_masks.upload(
-        do.import_masks, [token, files.import_masks], [canvas, files.status], js=_ASK_TAB, **several
-    )
-    files.leave.click(do.leave, token, [canvas, files.status], js=_ASK_TAB, **common)
+        made = button.click(callback, inputs, files.status, concurrency_limit=None, **asking)
+        made.then(None, js=_FETCH, **common)
+    files.import_masks.upload(do.import_masks, [token, files.import_masks], [canvas, files.status], **opening)
 
     top.model.change(  # the menu's input event comes twice
-        do.change_model,
-        [token, top.model, model],
-        [top.model, model, top.banner, top.status, canvas],
-        js=_ASK_TAB,
-        concurrency_limit=None,
-        **common,
-    )
+        do.change_model, [token, top.model, top.current_model], [*model, top.status, canvas],
+        concurrency_limit=None, **asking,
+    )  # fmt: skip
 
 
 def _offer_api(manager: SessionManager) -> None:
     api = Api(manager.models, manager.turns, LIMITS.media)
-    gr.api(api.segment_image, api_name="segment_image")
-    gr.api(api.track_video, api_name="track_video")
+    offer(api.segment_image, api_name="segment_image")
+    offer(api.track_video, api_name="track_video")

@@ -5,29 +5,41 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from sam2_core.media import write_proxy
+from app.background import Background
+from sam2_core.errors import VideoError
+from sam2_core.media import open_video, write_proxy
 from sam2_core.session import Session
 
 
 class Proxies:
-    """Makes a clip's proxy when it is first asked for, in the session's own folder."""
+    """Makes a clip's proxy when it is first asked for, in the session's own folder; one at a time, they are hard work.
+
+    All calls come from one event loop.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._making: dict[str, threading.Lock] = {}
+        self._one_at_a_time = threading.Lock()
+        self._making: dict[str, Background[None]] = {}
 
-    def of(self, session: Session) -> Path:
-        """The file; waits while it is being made.
+    async def of(self, session: Session) -> Path:
+        """The file; whoever asks while it is being made waits for it, and keeps no thread busy meanwhile.
 
         Raises:
-            VideoError: the clip cannot be read, or the disk is full.
+            VideoError: the clip cannot be read.
+            Sam2Error: the file cannot be written.
         """
-        path = session.folder / "proxy.mp4"
-        with self._lock:
-            mine = self._making.setdefault(session.token, threading.Lock())
-        with mine:
-            if not path.exists():
-                write_proxy(session.video, path)
-        with self._lock:
-            self._making.pop(session.token, None)
+        path, token = session.folder / "proxy.mp4", session.token
+        if not path.exists():
+            if token not in self._making:
+                self._making[token] = Background(lambda _: self._make(session.media, path))
+            try:
+                await self._making[token].finished()
+            finally:
+                self._making.pop(token, None)
         return path
+
+    def _make(self, media: Path | None, path: Path) -> None:
+        if media is None:
+            raise VideoError("the clip is not on the disk any more; open it again.")
+        with self._one_at_a_time, open_video(media) as video:  # its own, for two readers would disturb each other
+            write_proxy(video, path)

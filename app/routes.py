@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,7 +19,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.proxies import Proxies
-from sam2_core.errors import Sam2Error, SessionNotFound
+from app.results import find_file
+from sam2_core.errors import ProtocolError, Sam2Error, SessionNotFound
 from sam2_core.media import encode_jpeg
 from sam2_core.session import Session, SessionManager
 from widgets.conversation import Conversation
@@ -27,8 +29,10 @@ PREFIX = "/gradio_api/masklet"
 """Of all routes."""
 _STATIC = Path(__file__).parents[1] / "widgets" / "static"
 _FILES = {"mask_canvas.js": "text/javascript", "mask_canvas.css": "text/css"}
-_PRIVATE = {"Cache-Control": "private, max-age=3600", "Referrer-Policy": "no-referrer"}
-_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_SAFE = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+_PRIVATE = {"Cache-Control": "private, max-age=3600", **_SAFE}
+_NOT_KEPT = {"Cache-Control": "no-store", **_SAFE}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable", **_SAFE}
 _LARGEST_QUESTION = 4096
 """Bytes of a hover question; an honest one has a hundred."""
 
@@ -39,60 +43,78 @@ def static_url(name: str) -> str:
     return f"{PREFIX}/static/{digest}/{name}"
 
 
+def export_url(session: Session, name: str) -> str:
+    """The address of a file that was made for a session, seen from the page."""
+    return f"{PREFIX}/{session.token}/export/{quote(name)}".removeprefix("/")
+
+
 def routes(manager: SessionManager, proxies: Proxies) -> list[Route]:
     """All of them, to be passed to Gradio's ``launch(app_kwargs={"routes": ...})``."""
 
-    def static(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in _FILES:
-            return PlainTextResponse("there is no such file", 404)
-        return FileResponse(_STATIC / name, media_type=_FILES[name], headers=_FOR_EVER)
+    async def clip(_request: Request, session: Session) -> Response:
+        return FileResponse(await proxies.of(session), media_type="video/mp4", headers=_PRIVATE)  # answers ranges
 
-    def frame(request: Request, session: Session) -> Response:
-        picture = session.video[request.path_params["index"]]
-        return Response(encode_jpeg(picture, quality=88), media_type="image/jpeg", headers=_PRIVATE)
+    def of_session(answer: _Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await answer(request, await run_in_threadpool(manager.get, request.path_params["token"]))
+            except SessionNotFound as error:
+                return PlainTextResponse(str(error), 404, _NOT_KEPT)
+            except Sam2Error as error:
+                return PlainTextResponse(str(error), 422, _NOT_KEPT)
 
-    def clip(_request: Request, session: Session) -> Response:
-        return FileResponse(proxies.of(session), media_type="video/mp4", headers=_PRIVATE)  # answers ranges
-
-    async def hover(request: Request) -> Response:
-        question = b""
-        async for part in request.stream():
-            question += part
-            if len(question) > _LARGEST_QUESTION:
-                return PlainTextResponse("a hover question is shorter", 413)
-        return await run_in_threadpool(_answered, manager, _hover(question), request)
-
-    def of_session(answer: Callable[[Request, Session], Response]) -> Callable[[Request], Response]:
-        return lambda request: _answered(manager, answer, request)
+        return endpoint
 
     return [
-        Route(PREFIX + "/static/{digest}/{name}", static),
-        Route(PREFIX + "/{token}/frame/{index:int}.jpg", of_session(frame)),
+        Route(PREFIX + "/static/{digest}/{name}", _static),
+        Route(PREFIX + "/{token}/frame/{index:int}.jpg", of_session(_frame)),
         Route(PREFIX + "/{token}/clip.mp4", of_session(clip)),
-        Route(PREFIX + "/{token}/hover", hover, methods=["POST"]),
+        Route(PREFIX + "/{token}/export/{name}", of_session(_export)),
+        Route(PREFIX + "/{token}/hover", of_session(_hover), methods=["POST"]),
     ]
 
 
-def _hover(question: bytes) -> Callable[[Request, Session], Response]:
-    def answer(_request: Request, session: Session) -> Response:
-        messages = list(Conversation(session).answer(_parsed(question)))
-        return Response(json.dumps(messages), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-    return answer
+_Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
 
 
-def _parsed(question: bytes) -> Any:
+def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _FILES:
+        return PlainTextResponse("there is no such file", 404)
+    return FileResponse(_STATIC / name, media_type=_FILES[name], headers=_FOR_EVER)
+
+
+async def _frame(request: Request, session: Session) -> Response:
+    jpeg = await run_in_threadpool(_jpeg, session, request.path_params["index"])
+    return Response(jpeg, media_type="image/jpeg", headers=_PRIVATE)
+
+
+async def _export(request: Request, session: Session) -> Response:
+    path = find_file(session, request.path_params["name"])
+    if path is None:
+        return PlainTextResponse("this file is gone; export it again", 404, _NOT_KEPT)
+    return FileResponse(path, filename=path.name, media_type="application/octet-stream", headers=_NOT_KEPT)
+
+
+async def _hover(request: Request, session: Session) -> Response:
+    question = b""
+    async for part in request.stream():
+        question += part
+        if len(question) > _LARGEST_QUESTION:
+            return PlainTextResponse("a hover question is shorter", 413, _NOT_KEPT)
+    answer = await run_in_threadpool(_hover_answer, session, question)
+    return Response(answer, media_type="application/json", headers=_NOT_KEPT)
+
+
+def _jpeg(session: Session, index: int) -> bytes:
+    return encode_jpeg(session.video[index], quality=88)
+
+
+def _hover_answer(session: Session, question: bytes) -> str:
     try:
-        return json.loads(question)
-    except ValueError:
-        return None  # which is no message, as the conversation will say
-
-
-def _answered(manager: SessionManager, answer: Callable[[Request, Session], Response], request: Request) -> Response:
-    try:
-        return answer(request, manager.get(request.path_params["token"]))
-    except SessionNotFound as error:
-        return PlainTextResponse(str(error), 404)
-    except Sam2Error as error:
-        return PlainTextResponse(str(error), 422)
+        message = json.loads(question)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or message.get("op") != "hover":  # all else has its turn in Gradio's queue
+        raise ProtocolError("what is asked here is what a click would give; reload the page.")
+    return json.dumps(list(Conversation(session).answer(message))[-1])

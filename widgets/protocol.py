@@ -121,7 +121,7 @@ class Fields:
 
     def number(self, name: str) -> float:
         """A finite number."""
-        value = self._message.get(name)
+        value: Any = self._message.get(name)
         if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 1e9:
             raise ProtocolError(f"a message lacks the number {name!r}; reload the page.")
         return float(value)

@@ -115,6 +115,13 @@ class Session:
         return self._editor.model_name
 
     @property
+    def media(self) -> Path | None:
+        """Where the clip is, a file or a folder; ``None`` where it is in memory only."""
+        header = self._editor.store.header
+        path = self.folder / MEDIA if header.media is None else Path(header.media)
+        return path if path.exists() else None
+
+    @property
     def job(self) -> Job | None:
         """Tracking that goes on or went on last."""
         return self._job
@@ -245,8 +252,8 @@ class Session:
         """Write a project file, with the clip in it where that is a file."""
         with self._open():
             store = self._editor.store
-            media = self.folder / MEDIA if store.header.media is None else Path(store.header.media)
-            write_project(store, path, media if media.is_file() else None)
+            media = self.media
+            write_project(store, path, media if media and media.is_file() else None)
 
     def script(self, clip: str | None = None) -> str:
         """A Python script that does it all again, with the clip at this path, or beside it under its own name."""

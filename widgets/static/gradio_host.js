@@ -16,24 +16,19 @@ const receive = () => {
     if (message.op === 'state') {
       if (message.token) sessionStorage.setItem(KEY, message.token);
       else sessionStorage.removeItem(KEY);
+      document.body.toggleAttribute('data-masklet-clip', Boolean(message.clip));
       document.body.dataset.masklet = message.clip ? 'studio' : 'start'; // a page shows either
     }
     deliver(message);
   }
 };
 
-// Hovering asks often and only the newest answer counts: one question on its way at a time, the newest one waits.
-let asking = false;
-let waiting = null;
+// A hover question is answered beside Gradio's queue; the canvas has one on its way at a time.
 const hover = async (message) => {
-  if (asking) { waiting = message; return; }
-  asking = true;
   try {
     const answer = await fetch(address('/hover'), { method: 'POST', body: JSON.stringify(message) });
-    if (answer.ok && !waiting) (await answer.json()).forEach(deliver);
+    if (answer.ok) (await answer.json()).forEach(deliver);
   } catch { /* the server is away; the next click says so */ }
-  asking = false;
-  if (waiting) { const next = waiting; waiting = null; hover(next); }
 };
 
 const transport = {
@@ -43,8 +38,28 @@ const transport = {
   get videoUrl() { return address('/clip.mp4'); },
 };
 
+// "Duplicate tab" copies the session's token; two tabs are two sessions, so the copy begins without one.
+const tabs = new BroadcastChannel(KEY);
+const isTaken = () => new Promise((resolve) => {
+  if (!token()) return resolve(false);
+  tabs.onmessage = ({ data }) => data === `mine ${token()}` && resolve(true);
+  tabs.postMessage(`whose ${token()}`);
+  setTimeout(resolve, 150, false);
+});
+const claim = () => {
+  tabs.onmessage = ({ data }) => data === `whose ${token()}` && tabs.postMessage(`mine ${token()}`);
+};
+
+// Gradio's page is light or dark by a class.
+const page = document.body.classList;
+const follow = () => { host.dataset.theme = page.contains('dark') ? 'dark' : 'light'; };
+new MutationObserver(follow).observe(document.body, { attributeFilter: ['class'] });
+follow();
+
 watch('value', receive);
-import(root + moduleUrl).then(({ mount }) => {
+Promise.all([import(root + moduleUrl), isTaken()]).then(([{ mount }, taken]) => {
+  if (taken) sessionStorage.removeItem(KEY);
+  claim();
   const canvas = mount(host, transport, { styleUrl: root + styleUrl });
   const observer = new MutationObserver(() => {
     if (host.isConnected) return;
@@ -52,6 +67,4 @@ import(root + moduleUrl).then(({ mount }) => {
     canvas.destroy();
   });
   observer.observe(document.body, { childList: true, subtree: true });
-});
-  else receive();
 });
