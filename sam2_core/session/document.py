@@ -13,7 +13,6 @@ from sam2_core.results import FrameResult, Masklet, ObjectMask
 from sam2_core.rle import Rle
 from sam2_core.session.commands import (
     AddObject,
-    AddPoint,
     Choose,
     ClearFrame,
     Edit,
@@ -21,13 +20,11 @@ from sam2_core.session.commands import (
     ImportMasks,
     LockFrame,
     PromptCommand,
-    PromptKind,
     RemoveObject,
     RemovePrompt,
-    SetBox,
-    SetMask,
     Track,
 )
+from sam2_core.session.prompt_edits import reprompted
 from sam2_core.tracking.fronts import Front, Fronts, Stretch, passed, said
 
 
@@ -243,52 +240,6 @@ class Document:
         if not prompts and not state.imported:  # nothing is left that its masks could rest on
             return here._with(replace(state, prompts={}, masklet={}, locked_frames=frozenset(), fronts=()))
         return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame)))
-
-
-def reprompted(earlier: Prompt | None, command: PromptCommand) -> Prompt | None:
-    """All that is said about an object on a frame after one more command; ``None`` where that is nothing.
-
-    Raises:
-        PromptError: the command refers to something that was not said.
-    """
-    match command:
-        case AddPoint():
-            return earlier.with_point(command.point) if earlier else Prompt(points=(command.point,))
-        case SetBox():
-            return replace(earlier, box=command.box, candidate=None) if earlier else Prompt(box=command.box)
-        case SetMask():
-            return Prompt(mask=command.mask)
-    if earlier is None:
-        raise PromptError(f"nothing was said about object {command.object_id} on frame {command.frame_index}.")
-    match command:
-        case Choose():
-            if not ambiguous(earlier):
-                raise PromptError("only a single click has candidates to choose from; this prompt means one mask.")
-            return replace(earlier, candidate=command.candidate)
-        case RemovePrompt():
-            return _reduced(earlier, command)
-        case ClearFrame():
-            return None
-
-
-def ambiguous(prompt: Prompt) -> bool:
-    """Whether the prompt may mean several things: a single click, and nothing else (the paper's section 4)."""
-    return prompt.mask is None and prompt.label_count == 1
-
-
-def _reduced(prompt: Prompt, command: RemovePrompt) -> Prompt | None:
-    points, box, mask = prompt.points, prompt.box, prompt.mask
-    if command.kind is PromptKind.POINT:
-        if not 0 <= command.index < len(points):
-            raise PromptError(f"there are {len(points)} clicks here, numbered from 0; got {command.index}.")
-        points = (*points[: command.index], *points[command.index + 1 :])
-    elif command.kind is PromptKind.BOX:
-        box = None
-    else:
-        mask = None
-    if (points, box, mask) == (prompt.points, prompt.box, prompt.mask):
-        raise PromptError(f"no {command.kind.value} was given here.")
-    return Prompt(points, box, mask) if points or box or mask else None
 
 
 def _frame_locked(state: ObjectState, command: LockFrame) -> ObjectState:

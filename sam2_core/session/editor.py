@@ -9,28 +9,25 @@ from dataclasses import replace
 from sam2_core.errors import ProjectError, PromptError, SessionLimit
 from sam2_core.media import Video
 from sam2_core.model import SAM2
-from sam2_core.prompts import Prompt
+from sam2_core.prompts import Point, Prompt
+from sam2_core.results import ObjectMask
 from sam2_core.session.commands import (
-    AddObject,
-    AddPoint,
     Command,
     Edit,
-    EditObject,
     ImportMasks,
-    LockFrame,
     PromptCommand,
     Redo,
     RemoveObject,
-    SetBox,
-    SetMask,
     Track,
     Undo,
     UseModel,
 )
-from sam2_core.session.document import Change, Document, reprompted
+from sam2_core.session.document import Change, Document
 from sam2_core.session.history import Snapshot, Snapshots, Steps
 from sam2_core.session.limits import Limits
+from sam2_core.session.prompt_edits import ambiguous, reprompted
 from sam2_core.session.propagation import Propagation
+from sam2_core.session.recreation import recreation
 from sam2_core.session.scheduler import Turns
 from sam2_core.session.store import Store, model_of
 from sam2_core.tracking.object_track import ObjectTrack
@@ -98,7 +95,7 @@ class Editor:
         self.document = document
         if isinstance(command, RemoveObject):
             self.tracker.tracks.pop(command.object_id, None)
-        self._settle(() if change is None else (command.object_id,))
+        self._settle(tuple(change.masks) if change else ())
 
     def undo(self) -> None:
         """Take the last step back, tracking included; nothing happens where there is none."""
@@ -130,8 +127,8 @@ class Editor:
     def end(self, job: Propagation) -> None:
         """Tracking is over, wherever it got."""
         self.store.sync()
-        self.tracker.settle()
         self._settle(job.object_ids)
+        self.tracker.tracks = {key: track.settled() for key, track in self.tracker.tracks.items()}
 
     def anew(self, model_name: str, model: SAM2) -> Editor:
         """Another editor in place of this one, in which another model has answered all prompts.
@@ -141,7 +138,7 @@ class Editor:
         store = self.store.successor()
         try:
             editor = Editor(self.tracker.video, model, store, self._turns, self._limits)
-            for command in _recreation(self.document):
+            for command in recreation(self.document):
                 editor.edit(command)
             editor.steps.record(store.add(UseModel(model_name)), UseModel(model_name))
             store.header.write(store.folder)
@@ -182,6 +179,36 @@ class Editor:
                     mask = change.masks.get(object_id)
                     if mask is not None:
                         self.tracker.take_over(change.frame_index, mask, change.step)
+
+    # Questions -----------------------------------------------------------------------------------------------------
+
+    def candidates(self, object_id: int, frame_index: int) -> tuple[ObjectMask, ...]:
+        """The three masks that a single click may have meant; none where the prompt is not ambiguous."""
+        prompt = self.document.prompts(frame_index).get(object_id)
+        if prompt is None or not ambiguous(prompt):
+            return ()
+        self.wake(object_id)
+        with self._turns:
+            return self.tracker.candidates(object_id, frame_index)
+
+    def preview(self, object_id: int, frame_index: int, point: Point) -> ObjectMask:
+        """The mask that one more click would give."""
+        said = self.document.prompts(frame_index).get(object_id)
+        self.wake(object_id)
+        with self._turns:
+            prompt = said.with_point(point) if said else Prompt(points=(point,))
+            return self.tracker.preview(object_id, frame_index, prompt)
+
+    def encode_near(self, frame_index: int) -> bool:
+        """Encode the nearest frame that is worth it, if nobody wants the device; whether there was one."""
+        features = self.tracker.features
+        missing = features.missing_near(frame_index)
+        if missing is None:
+            return False
+        with self._turns.if_free() as free:
+            if free:
+                features[missing]
+            return free
 
     # How ---------------------------------------------------------------------------------------------------------
 
@@ -258,23 +285,3 @@ class Editor:
     def _keep_snapshot(self) -> None:
         snapshot = Snapshot(self.document, self._settled)
         self._snapshots.keep(self.steps.last, snapshot, (*self.steps.done, *self.steps.undone))
-
-
-def _recreation(document: Document) -> Iterator[Edit]:
-    """Commands that say again what was said, without any answer: objects, their properties and their prompts."""
-    for state in document.objects.values():
-        object_id = state.object_id
-        given = tuple(SetMask(object_id, frame, mask) for frame, mask in state.imported.items())
-        yield ImportMasks(given) if given else AddObject(object_id)
-        yield EditObject(object_id, state.name, state.colour, state.hidden)
-        for frame, prompt in state.prompts.items():
-            if prompt.mask is not None and prompt.mask != state.imported.get(frame):
-                yield SetMask(object_id, frame, prompt.mask)
-            if prompt.box is not None:
-                yield SetBox(object_id, frame, prompt.box)
-            for point in prompt.points:
-                yield AddPoint(object_id, frame, point)
-            if frame in state.locked_frames:
-                yield LockFrame(object_id, frame, locked=True)
-        if state.locked:
-            yield EditObject(object_id, locked=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -75,12 +76,22 @@ class Places:
 
 
 def _written(folder: Path) -> float:
-    return max((entry.stat().st_mtime for entry in os.scandir(folder)), default=folder.stat().st_mtime)
+    try:
+        return max((entry.stat().st_mtime for entry in os.scandir(folder)), default=folder.stat().st_mtime)
+    except FileNotFoundError:  # somebody else has just deleted it
+        return time.time()
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    """Bytes of a file, or of all files in a folder, which others may be deleting."""
+    if path.is_file():
+        return path.stat().st_size
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(folder) / name).stat().st_size
+    return total
 
 
 def delete(path: Path) -> None:

@@ -15,10 +15,10 @@ from types import TracebackType
 from sam2_core.errors import PromptError, SessionNotFound
 from sam2_core.media import Video
 from sam2_core.model import SAM2
-from sam2_core.prompts import Point, Prompt
+from sam2_core.prompts import Point
 from sam2_core.results import ObjectMask
 from sam2_core.session.commands import Command, EditObject, PromptCommand, Redo, Track, Undo, UseModel
-from sam2_core.session.document import Document, ambiguous
+from sam2_core.session.document import Document
 from sam2_core.session.editor import Editor
 from sam2_core.session.header import Header
 from sam2_core.session.job import Job, Progress
@@ -148,13 +148,8 @@ class Session:
 
     def candidates(self, object_id: int, frame_index: int) -> tuple[ObjectMask, ...]:
         """The three masks that a single click may have meant; none where the prompt is not ambiguous."""
-        prompt = self.document.prompts(frame_index).get(object_id)
-        if prompt is None or not ambiguous(prompt):
-            return ()
         with self._open():
-            self._editor.wake(object_id)
-            with self._turns:
-                return self._editor.tracker.candidates(object_id, frame_index)
+            return self._editor.candidates(object_id, frame_index)
 
     def preview(self, object_id: int, frame_index: int, point: Point) -> ObjectMask:
         """The mask that one more click would give; nothing is changed.
@@ -165,11 +160,7 @@ class Session:
         """
         self._previews.take()
         with self._changing():
-            said = self.document.prompts(frame_index).get(object_id)
-            prompt = said.with_point(point) if said else Prompt(points=(point,))
-            self._editor.wake(object_id)
-            with self._turns:
-                return self._editor.tracker.preview(object_id, frame_index, prompt)
+            return self._editor.preview(object_id, frame_index, point)
 
     # What people do ----------------------------------------------------------------------------------------------
 
@@ -236,13 +227,7 @@ class Session:
         if self.tracking or not self._lock.acquire(blocking=False):
             return False
         try:
-            frame_index = None if self._closed else self._editor.tracker.features.missing_near(self.playhead)
-            if frame_index is None:
-                return False
-            with self._turns.if_free() as free:
-                if free:
-                    self._editor.tracker.features[frame_index]
-                return free
+            return not self._closed and self._editor.encode_near(self.playhead)
         finally:
             self._lock.release()
 
@@ -251,9 +236,8 @@ class Session:
     def save_project(self, path: Path) -> None:
         """Write a project file, with the clip in it where that is a file."""
         with self._open():
-            store = self._editor.store
             media = self.media
-            write_project(store, path, media if media and media.is_file() else None)
+            write_project(self._editor.store, path, media if media and media.is_file() else None)
 
     def script(self, clip: str | None = None) -> str:
         """A Python script that does it all again, with the clip at this path, or beside it under its own name."""

@@ -91,7 +91,7 @@ def video_masks(logits: Sequence[Tensor], height: int, width: int, *, apart: boo
 
     Shapes: every entry of ``logits`` is ``[4h, 4w]``.
     """
-    batches = [torch.stack(tuple(logits))] if apart else [one[None] for one in logits]
+    batches = [torch.stack(tuple(logits))] if apart and logits else [one[None] for one in logits]
     return [
         Rle.encode(mask.cpu().numpy())
         for batch in batches

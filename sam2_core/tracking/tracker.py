@@ -7,7 +7,7 @@ together. The tracker of a picture is the tracker of a video with one frame.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,7 +18,6 @@ from sam2_core.media.frames import Video
 from sam2_core.model import SAM2, Selection
 from sam2_core.prompts import CANDIDATES, Prompt
 from sam2_core.results import FrameResult, ObjectMask
-from sam2_core.rle import Rle
 from sam2_core.tracking import steps
 from sam2_core.tracking.behaviour import STUDIO, Behaviour, History
 from sam2_core.tracking.features import FrameFeatures
@@ -28,6 +27,7 @@ from sam2_core.tracking.passes import Pass, later, plan
 from sam2_core.tracking.pixels import video_masks
 from sam2_core.tracking.policies import Attended, Direction
 from sam2_core.tracking.prompting import Prompter
+from sam2_core.tracking.publishing import Scores, hold, publish
 
 _OBJECTS_AT_ONCE = 8
 """Objects that one batch takes at most; beyond this, memory grows and speed does not."""
@@ -80,7 +80,7 @@ class Tracker:
         if frame_index not in track.unremembered:
             track.unremembered.append(frame_index)
         track.resume = None
-        self._publish(frame_index, self._answer(frame_index, [track], interaction.selection))
+        self._publish(frame_index, hold(frame_index, [track], interaction.selection))
         return self.result(frame_index)
 
     def candidates(self, object_id: int, frame_index: int) -> tuple[ObjectMask, ...]:
@@ -222,10 +222,6 @@ class Tracker:
             self._forget_old(track, frame_index)
         return self.result(frame_index)
 
-    def settle(self) -> None:
-        """Forget recent memories: the next sweep begins with what was said."""
-        self.tracks = {object_id: track.settled() for object_id, track in self.tracks.items()}
-
     # How -------------------------------------------------------------------------------------------------------
 
     def _check_frame(self, frame_index: int) -> None:
@@ -233,7 +229,7 @@ class Tracker:
             raise PromptError(f"the video has frames 0 to {len(self.video) - 1}; got frame {frame_index}.")
 
     def _shown(self, object_id: int, selection: Selection) -> ObjectMask:
-        (mask,) = self._masks(list(selection.logits_bhw))
+        (mask,) = video_masks(list(selection.logits_bhw), self.video.height, self.video.width)
         return ObjectMask(object_id, mask, float(selection.iou_b[0]), float(selection.object_score_b[0]))
 
     def _interaction(self, object_id: int, frame_index: int) -> Interaction:
@@ -256,15 +252,18 @@ class Tracker:
                     continue
                 standing = replace(interaction, selection=interaction.standing, conditioning=True, standing=None)
                 track.interactions[frame_index] = standing
-                self._publish(frame_index, self._answer(frame_index, [track], standing.selection))
+                self._publish(frame_index, hold(frame_index, [track], standing.selection))
             track.unremembered.clear()
+
+    def _publish(self, frame_index: int, scores: Scores) -> None:
+        publish(frame_index, self.tracks.values(), scores, self.video, apart=self.behaviour.objects_apart)
 
     def _track(self, frame_index: int, step: int, tracks: Sequence[ObjectTrack]) -> None:
         groups: dict[tuple[int, int], list[tuple[ObjectTrack, Attended]]] = defaultdict(list)
         for track in tracks:
             attended = self._attended(track, frame_index, step)
             groups[len(attended.maps), len(attended.pointers)].append((track, attended))
-        scores: dict[int, tuple[float, float]] = {}
+        scores: Scores = {}
         for group in groups.values():
             for first in range(0, len(group), _OBJECTS_AT_ONCE):
                 scores |= self._step(frame_index, group[first : first + _OBJECTS_AT_ONCE])
@@ -276,7 +275,7 @@ class Tracker:
         conditioning = sorted(bank.conditioning) if bounded else list(bank.conditioning)
         return self.behaviour.policy(frame_index, step, conditioning, bank.tracked, len(self.video))
 
-    def _step(self, frame_index: int, group: Sequence[tuple[ObjectTrack, Attended]]) -> dict[int, tuple[float, float]]:
+    def _step(self, frame_index: int, group: Sequence[tuple[ObjectTrack, Attended]]) -> Scores:
         """Track some objects on one frame; they attend to equally many memories."""
         tracks = [track for track, _ in group]
         features = self.features[frame_index]
@@ -285,36 +284,7 @@ class Tracker:
         maps = steps.remember_tracked(self.model, features, selection, self.behaviour)
         for track, memory_map, pointer in zip(tracks, maps, selection.pointer_bc, strict=True):
             track.bank.tracked[frame_index] = MemoryEntry(memory_map, pointer)
-        return self._answer(frame_index, tracks, steps.filled(selection, self.behaviour))
-
-    def _answer(
-        self, frame_index: int, tracks: Sequence[ObjectTrack], selection: Selection
-    ) -> dict[int, tuple[float, float]]:
-        """Note the logits; returns predicted IoU and object score by object id."""
-        for track, logits in zip(tracks, selection.logits_bhw, strict=True):
-            track.logits[frame_index] = logits
-        pairs = zip(selection.iou_b.tolist(), selection.object_score_b.tolist(), strict=True)
-        return {track.object_id: pair for track, pair in zip(tracks, pairs, strict=True)}
-
-    def _publish(self, frame_index: int, scores: Mapping[int, tuple[float, float]]) -> None:
-        """Write masks at the video's size into the masklets of the objects that were just answered.
-
-        Where objects may not overlap, a new mask also cuts those that are there.
-        """
-        tracks = [t for t in self.tracks.values() if t.object_id in scores]
-        if self.behaviour.objects_apart:
-            tracks = [t for t in self.tracks.values() if frame_index in t.logits]
-        if not tracks:
-            return
-        for track, mask in zip(tracks, self._masks([track.logits[frame_index] for track in tracks]), strict=True):
-            if track.object_id in scores:
-                iou, score = scores[track.object_id]
-            else:
-                iou, score = track.masklet[frame_index].predicted_iou, track.masklet[frame_index].object_score
-            track.masklet[frame_index] = ObjectMask(track.object_id, mask, iou, score)
-
-    def _masks(self, logits: Sequence[Tensor]) -> list[Rle]:
-        return video_masks(logits, self.video.height, self.video.width, apart=self.behaviour.objects_apart)
+        return hold(frame_index, tracks, steps.filled(selection, self.behaviour))
 
     def _forget_old(self, track: ObjectTrack, frame_index: int) -> None:
         if self.behaviour.history is History.BOUNDED:
