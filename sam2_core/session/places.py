@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -13,12 +14,14 @@ from pathlib import Path
 from sam2_core.errors import SessionLimit
 from sam2_core.session.header import HEADER
 
+_FOLDER = re.compile(r"[0-9a-f]{32}")
+
 
 class Places:
     """One folder for each session, found by its token.
 
     A folder's name is a digest of the token: what a visitor sends never becomes a path, and who can list the folders
-    cannot enter a session.
+    cannot enter a session. Whatever else lies in the root is somebody's and is never deleted.
 
     Args:
         root: made if it is not there, for this user of the machine alone.
@@ -68,7 +71,7 @@ class Places:
     def _resting(self, keep: Iterable[str]) -> list[tuple[float, Path]]:
         """Age in seconds and folder of all others, the oldest first."""
         kept = {self._folder(token) for token in tuple(keep)}
-        others = [folder for folder in self._root.iterdir() if folder not in kept]
+        others = [each for each in self._root.iterdir() if _FOLDER.fullmatch(each.name) and each not in kept]
         return sorted(((time.time() - _written(folder), folder) for folder in others), reverse=True)
 
     def _folder(self, token: str) -> Path:
