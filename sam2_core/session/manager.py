@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sam2_core.errors import ProjectError, SessionLimit, SessionNotFound, VideoError
@@ -51,7 +52,7 @@ class SessionManager:
         self._places = Places(root or Path(tempfile.mkdtemp(prefix="masklet-")))
         self.turns = Turns()
         self._lock = threading.Lock()
-        self._waking = threading.Lock()
+        self._waking = threading.RLock()  # and going to rest: a session is in memory once at most
         self._sessions: dict[str, Session] = {}
         self._detached: set[str] = set()
         self._opening: set[str] = set()
@@ -117,9 +118,11 @@ class SessionManager:
         try:
             with self._new_folder(token, upload.stat().st_size) as folder:
                 header = unpack_project(upload, folder, bounds)
-                if not (folder / MEDIA).is_file() and clip is None:
+                if clip is not None:
+                    replace(header, media=str(clip.absolute())).write(folder)
+                elif not (folder / MEDIA).is_file():
                     raise ProjectError(f"this project has no clip in it; open it together with {header.name!r}.")
-                return self._begin(token, folder, "", None if clip is None else clip.absolute())
+                return self._begin_again(token, folder)
         except OSError as error:
             raise ProjectError("the project did not arrive whole; upload it again.") from error
         finally:
@@ -156,8 +159,9 @@ class SessionManager:
 
     def close(self, token: str | None) -> None:
         """End a session for ever; nothing happens where there is none."""
-        self._rest(token or "")
-        self._places.delete(token or "")
+        with self._waking:
+            self._rest(token or "")
+            self._places.delete(token or "")
 
     def sweep(self) -> None:
         """Send those to rest that were not used for too long, and end those that have rested for too long."""
@@ -218,6 +222,13 @@ class SessionManager:
         if folder is None:
             raise SessionNotFound("this session has ended, after a long pause; open the clip again.")
         self._make_room()
+        self._opening.add(token)  # its folder must not make room for others
+        try:
+            return self._begin_again(token, folder)
+        finally:
+            self._opening.discard(token)
+
+    def _begin_again(self, token: str, folder: Path) -> Session:
         media = Header.read(folder).media
         return self._begin(token, folder, "", None if media is None else Path(media))
 
@@ -248,11 +259,12 @@ class SessionManager:
             return max(self._sessions.values(), key=lambda session: session.touched, default=None)
 
     def _rest(self, token: str) -> None:
-        with self._lock:
-            session = self._sessions.pop(token, None)
-            self._detached.discard(token)
-        if session is not None:
-            session.close()
+        with self._waking:  # whoever comes back meanwhile waits: two must not write the same files
+            with self._lock:
+                session = self._sessions.pop(token, None)
+                self._detached.discard(token)
+            if session is not None:
+                session.close()
 
     def _checked_size(self, upload: Path) -> int:
         size = size_of(upload)

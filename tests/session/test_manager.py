@@ -186,6 +186,40 @@ def test_whoever_rests_too_long_has_ended(managers: list[SessionManager], pictur
         manager.get(gone.token)
 
 
+def test_whoever_comes_back_while_the_session_goes_to_rest_waits_for_it(
+    managers: list[SessionManager], picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    session = manager.open(picture, "pocket")
+    closing, may_end, found = threading.Event(), threading.Event(), list[Session]()
+    close = session.close
+    monkeypatch.setattr(session, "close", lambda: (closing.set(), may_end.wait(10), close()))
+    age(session, 61)
+    resting = threading.Thread(target=manager.sweep)
+    resting.start()
+    assert closing.wait(10)
+    coming = threading.Thread(target=lambda: found.append(manager.get(session.token)))
+    coming.start()
+    coming.join(0.1)
+    assert found == []  # two must never write the same files
+    may_end.set()
+    coming.join()
+    resting.join()
+    assert found[0] is not session
+
+
+def test_only_sessions_are_deleted_from_the_root(managers: list[SessionManager], tmp_path: Path) -> None:
+    folder, file = tmp_path / "holiday", tmp_path / "letter.txt"
+    folder.mkdir()
+    file.write_text("dear")
+    for path in (folder, file):
+        os.utime(path, (1e9, 1e9))
+    managers.append(SessionManager(ModelPool(load), Limits(kept_seconds=600), root=tmp_path))
+    managers[0].sweep()
+    assert folder.exists()
+    assert file.exists()
+
+
 def test_sessions_survive_a_restart(managers: list[SessionManager], upload: Path, tmp_path: Path) -> None:
     managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
     session = managers[0].ingest(upload, "pocket")

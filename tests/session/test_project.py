@@ -87,7 +87,11 @@ def test_a_project_without_its_clip_needs_it(manager: SessionManager, clip: Path
     with pytest.raises(ProjectError, match=r"no clip in it; open it together with 'clip\.gif'"):
         manager.open_project(path)
     path.write_bytes(kept)
-    assert manager.open_project(path, elsewhere).document == session.document
+    opened = manager.open_project(path, elsewhere)
+    assert opened.document == session.document
+    opened.touched -= manager.limits.idle_seconds
+    manager.sweep()
+    assert manager.get(opened.token).document == session.document  # it rested, and finds the clip again
 
 
 # Hostile files --------------------------------------------------------------------------------------------------------
