@@ -46,23 +46,22 @@ class Conversation:
 
         What is wrong with a message is told in a message: nothing is raised but what nobody expects.
         """
-        rid = reply_number(message)
+        rid, session = reply_number(message), self._session
+        seen, tracking = session.revision, session.tracking
         try:
-            request = parse(message, self._session.video.width, self._session.video.height)
+            request = parse(message, session.video.width, session.video.height)
             for batch in self._answers(request):
                 yield [{"v": 1, **({} if rid is None else {"rid": rid}), **each} for each in batch]
-            if request in (Ask.HELLO, Ask.SYNC) or isinstance(request, Track):
-                yield from self.follow()
+            joins = request in (Ask.HELLO, Ask.SYNC) and (tracking or session.tracking)
+            if joins or isinstance(request, Track):
+                yield from self._follow(seen)
         except Sam2Error as error:
             yield [{"v": 1, "rid": rid, **error_message(error)}]
 
-    def follow(self) -> Iterator[list[Message]]:
-        """News of tracking as they come, until it ends; nothing where nothing is tracked."""
+    def _follow(self, seen: int) -> Iterator[list[Message]]:
+        """News of tracking since a revision, as they come, and its end, though that may have been before this began."""
         session, job = self._session, self._session.job
-        if job is None or job.over:
-            return
-        seen = session.revision - 1
-        while True:
+        while job is not None:
             now = session.news.wait(seen, _LOOK_SECONDS)
             progress, frames = job.progress, session.news.frames_since(seen)
             seen = now
@@ -77,12 +76,14 @@ class Conversation:
 
     def state(self) -> Message:
         """All that a canvas must know, masks excepted, which it asks for when it needs them."""
-        session, document = self._session, self._session.document
+        session = self._session
+        revision = session.revision  # first: what is told may be newer than its number, and never older
+        document = session.document
         objects = tuple(document.objects.values())
         video, job = session.video, session.job
         return {
             "op": "state",
-            "rev": session.revision,
+            "rev": revision,
             "token": session.token,
             "clip": {
                 "name": video.name,
