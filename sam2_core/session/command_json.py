@@ -77,7 +77,7 @@ def from_json(line: str) -> Command:
         if said.keys() != expected.keys():
             raise ValueError(f"it has {', '.join(said) or 'nothing'} where {', '.join(expected) or 'nothing'} belongs")
         return kind(**{name: _READERS[form](said[name]) for name, form in expected.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ProjectError(
             f"a command in this session cannot be read ({_short(error)}); the file is damaged."
         ) from error

@@ -15,8 +15,10 @@ from sam2_core.tracking.object_track import ObjectTrack
 
 START = -1
 """In place of a number, the state before the first step."""
-_ENTRY_BYTES = 250
+_MASK_BYTES = 250
 """What a mask costs beyond its run lengths, about."""
+_ENTRY_BYTES = 100
+"""What a place in a dictionary costs, about."""
 
 
 class Steps:
@@ -82,12 +84,13 @@ class Snapshot:
         for object_id, state in self.document.objects.items():
             kept = later.document.objects.get(object_id)
             if state is not kept:
-                total += _masks_beyond(state.masklet, kept.masklet if kept else {})
+                total += _masks_beyond(state.masklet, kept.masklet if kept else {}) + _ENTRY_BYTES * len(state.masklet)
         for object_id, track in self.tracks.items():
             known = later.tracks.get(object_id)
             if track is not known:
                 theirs = set(map(id, _tensors(known))) if known else set()
                 total += sum(t.numel() * t.element_size() for t in _tensors(track) if id(t) not in theirs)
+                total += _ENTRY_BYTES * (len(track.masklet) + len(track.visited))
         return total
 
 
@@ -129,7 +132,7 @@ class Snapshots:
 
 
 def _masks_beyond(mine: Mapping[int, ObjectMask], theirs: Mapping[int, ObjectMask]) -> int:
-    return sum(len(mask.mask.data) + _ENTRY_BYTES for frame, mask in mine.items() if theirs.get(frame) is not mask)
+    return sum(len(mask.mask.data) + _MASK_BYTES for frame, mask in mine.items() if theirs.get(frame) is not mask)
 
 
 def _tensors(track: ObjectTrack) -> list[Tensor]:

@@ -39,7 +39,8 @@ class SessionManager:
     Args:
         models: shared by all sessions.
         limits: what visitors may use.
-        root: folder of all sessions; ``None`` makes a temporary one, which is deleted in the end.
+        root: folder of all sessions, for one manager at a time; ``None`` makes a temporary one, which is deleted in the
+            end.
 
     Attributes:
         turns: a context in which the device may be used, for one frame at a time.

@@ -75,7 +75,8 @@ class Propagation:
         return Change(visit.frame, masks, visit.step, frozenset(met))
 
     def _fronts(self, document: Document) -> dict[int, Fronts]:
-        return {key: document.objects[key].fronts for key in self.object_ids if key in document.objects}
+        objects = document.objects  # which someone may lock meanwhile
+        return {key: objects[key].fronts for key in self.object_ids if key in objects and not objects[key].locked}
 
     def _visit(self, visit: Visit, going: dict[int, ObjectState]) -> dict[int, ObjectMask]:
         if not going:
