@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,7 +156,7 @@ def _uploaded(file: object) -> Path:
 
 
 def _numbers(value: object, count: int, form: str) -> list[float]:
-    numbers = [n for n in value if type(n) in (int, float) and math.isfinite(n)] if isinstance(value, list) else []
+    numbers = [n for n in value if type(n) in (int, float) and abs(n) <= 1e9] if isinstance(value, list) else []
     if not isinstance(value, list) or len(numbers) != count or len(value) != count:
         raise PromptError(f"{form}, in pixels; got {str(value)[:60]}.")
     return [float(number) for number in numbers]

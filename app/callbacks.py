@@ -165,9 +165,9 @@ class Callbacks:
             yield SKIP, fragments.progress_bar(progress, "Reading the masks", "frame")
         masklets = reading.result()
         session.do(ImportMasks.of(masklets, session.document.next_object_id))
-        count = sum(map(len, masklets.values()))
-        done = fragments.note(f"Imported {count} masks of {len(masklets)} objects; undo takes them back.")
-        yield _value([Conversation(session).state()]), done
+        masks, objects = sum(map(len, masklets.values())), len(masklets)
+        done = f"Imported masks: {masks}, new objects: {objects}. Undo takes them back."
+        yield _value([Conversation(session).state()]), fragments.note(done)
 
     # Models ------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Work in a thread tells how far it is and hands on what it made, or what went wrong."""
 
+import asyncio
 import threading
 import time
 
@@ -35,6 +36,16 @@ def test_an_error_reaches_whoever_wants_the_result() -> None:
         pass
     with pytest.raises(CheckpointError, match="no such file"):
         background.result()
+
+
+def test_several_wait_in_an_event_loop() -> None:
+    async def both() -> tuple[int, int]:
+        background = Background(lambda _: 7)
+        impatient = asyncio.ensure_future(background.finished())
+        impatient.cancel()
+        return await background.finished(), await background.finished()
+
+    assert asyncio.run(both()) == (7, 7)
 
 
 @pytest.mark.parametrize(

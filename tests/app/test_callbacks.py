@@ -1,334 +1,300 @@
-"""What the page does, without a browser: the callbacks on a real, tiny model."""
+"""What the page does, without a browser: the callbacks on fake models."""
 
 from __future__ import annotations
 
-import csv
-import errno
-import io
-import zipfile
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from app.callbacks import NOT_THIS, THIS, Callbacks
+from app.callbacks import Callbacks
 from app.page import build_page
-from app.results import write_results
-from app.screen import Screen
 from sam2_core.config import POCKET
-from sam2_core.errors import CheckpointError, Sam2Error
-from sam2_core.model import SAM2
 from sam2_core.prompts import Point
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
-from sam2_core.weights import Progress
-from tests.tracking.toys import toy_model
+from sam2_core.session.commands import AddPoint, Undo
+from tests.app.conftest import FRAMES, MISSING, OTHER, load
+from widgets.protocol import Message
 
-FRAMES = 6
-REQUEST = SimpleNamespace(session_hash="tab")
-CLICK = {"frame": 2, "x": 0.3, "y": 0.4, "positive": True}
-OTHER = "sam2-hiera-tiny"
-MISSING = "sam2-hiera-large"
-
-
-def load(name: str, *, progress: Progress | None = None) -> SAM2:
-    """Two toys; everything else fails in the middle of its download."""
-    if progress is not None:
-        progress(1, 2)
-    if name == MISSING:
-        raise CheckpointError("the Hub cannot be reached")
-    return toy_model(64 if name == POCKET.name else 96)
+REQUEST: Any = SimpleNamespace(session_hash="tab")
+CLICK = {"v": 1, "op": "click", "frame": 2, "obj": 1, "x": 0.3, "y": 0.5, "positive": True}
+HERE = AddPoint(1, 0, Point(0.3, 0.5))
 
 
-def said(**message: object) -> Any:
-    """An event from the browser."""
-    return SimpleNamespace(_data=message)
+def event(**data: object) -> Any:
+    """As Gradio passes it on."""
+    return SimpleNamespace(_data=data)
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.gif"
-    frames = [Image.new("RGB", (64, 48), (30 * k, 60, 90)) for k in range(FRAMES)]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
-    return path
+def said(do: Callbacks, token: str, message: Mapping[str, object]) -> list[Message]:
+    """All answers to one message of the canvas."""
+    answers = do.said(event(token=token, message={"rid": 7, **message}), REQUEST)
+    return [each for value in answers for each in json.loads(value)]
 
 
-@pytest.fixture
-def manager() -> Iterator[SessionManager]:
-    made = SessionManager(ModelPool(load), Limits())
-    yield made
-    made.shut_down()
-
-
-@pytest.fixture
-def do(manager: SessionManager, clip: Path) -> Callbacks:
-    return Callbacks(manager, [clip])
-
-
-@pytest.fixture
-def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    told: list[str] = []
-    monkeypatch.setattr("gradio.Warning", lambda message, **_: told.append(message))
-    return told
-
-
-def open_clip(do: Callbacks) -> str:
-    """Open the example; its token."""
-    *_, last = do.open_example("", POCKET.name, said(pick="0"), REQUEST)
-    assert isinstance(last[0], str)
-    return last[0]
+def ops(messages: list[Message]) -> list[str]:
+    return [message["op"] for message in messages]
 
 
 def is_skip(value: object) -> bool:
-    return isinstance(value, dict) and value == {"__type__": "update"}
+    return value == {"__type__": "update"}
 
 
-def test_the_page_builds(manager: SessionManager) -> None:
-    page = build_page(manager)
-    assert all(fn.api_visibility == "private" for fn in page.fns.values() if fn.targets[0][1] != "unload")
+def opened(values: tuple[Any, ...]) -> str:
+    """The token of the session that the canvas is shown."""
+    (state,) = json.loads(values[0])
+    assert state["op"] == "state"
+    assert isinstance(state["token"], str)
+    return state["token"]
 
 
-def test_opening_shows_the_first_frame(do: Callbacks, manager: SessionManager) -> None:
-    reading, opened = do.open_example("", POCKET.name, said(pick="0"), REQUEST)
-    assert "Reading the clip" in reading[4]
-    token, start, studio, timeline, status, *rest = opened
-    shown = Screen(*rest)
-    assert manager.get(token).video.name == "clip.gif"
-    assert (start["visible"], studio["visible"], timeline["visible"], status) == (False, True, True, "")
-    assert shown.slider == {"__type__": "update", "value": 0, "maximum": FRAMES - 1}
-    assert shown.view["frame"] == 0
-    assert shown.view["picture"].startswith("data:image/jpeg;base64,")
-    assert shown.current_object == 1
+def uploaded(clip: Path, name: str = "upload.gif") -> str:
+    return shutil.copy(clip, clip.with_name(name))
 
 
-def test_opening_another_clip_ends_the_session_before(do: Callbacks, manager: SessionManager) -> None:
-    first = open_clip(do)
-    list(do.open_example(first, POCKET.name, said(pick="0"), REQUEST))
-    assert len(manager) == 1
+# The canvas
 
 
-def test_an_upload_is_opened_and_its_name_never_becomes_html(
-    do: Callbacks, clip: Path, tmp_path: Path, warnings: list[str]
-) -> None:
-    upload = tmp_path / "upload.gif"
-    upload.write_bytes(clip.read_bytes())
-    *_, opened = do.open_upload(str(upload), "", POCKET.name, REQUEST)
-    assert opened[0]
-    assert not upload.exists()
-    broken = tmp_path / "<img src=x>.mp4"
-    broken.write_bytes(b"no video")
-    *_, cleared, told = do.open_upload(str(broken), "", POCKET.name, REQUEST)
-    assert cleared[4] == ""
-    assert is_skip(told)
+def test_a_click_is_answered_with_masks_and_state(do: Callbacks, session: Session) -> None:
+    answers = said(do, session.token, CLICK)
+    assert ops(answers) == ["results", "state"]
+    assert {answer["rid"] for answer in answers} == {7}
+    assert [mask["obj"] for mask in answers[0]["masks"]] == [1]
+
+
+def test_tracking_streams_to_its_end(do: Callbacks, session: Session) -> None:
+    said(do, session.token, CLICK)
+    answers = said(do, session.token, {"v": 1, "op": "track", "direction": "both"})
+    assert ops(answers)[-2:] == ["done", "state"]
+    assert {answer["frame"] for answer in answers if answer["op"] == "results"} == set(range(FRAMES))
+
+
+@pytest.mark.parametrize("data", [{}, {"token": 7}, {"token": ["x"], "message": None}, {"message": {"v": 1}}])
+def test_a_canvas_without_a_session_is_shown_none(do: Callbacks, data: dict[str, object], warnings: list[str]) -> None:
+    answers = [json.loads(value) for value in do.said(event(**data), REQUEST)]
+    assert [(message["op"], message["clip"]) for (message,) in answers] == [("state", None)]
+    assert len(warnings) == ("token" in data)
+
+
+def test_an_ended_session_is_told_once_and_forgotten(do: Callbacks, warnings: list[str]) -> None:
+    (state,) = said(do, "x" * 32, {"v": 1, "op": "hello"})
+    assert (state["op"], state["token"], state["rid"]) == ("state", "", 7)
+    assert warnings == ["This session has ended, after a long pause; open the clip again."]
+
+
+def test_while_all_places_are_taken_a_session_is_not_forgotten(clip: Path, tmp_path: Path, warnings: list[str]) -> None:
+    manager = SessionManager(ModelPool(load), Limits(sessions=1), tmp_path / "one")
+    resting = manager.open(clip, POCKET.name).token
+    manager.detach(resting)
+    manager._sessions[resting].touched -= 3600
+    manager.open(clip, POCKET.name)
+    (error,) = said(Callbacks(manager, []), resting, {"v": 1, "op": "hello"})
+    assert (error["op"], error["code"], error["rid"]) == ("error", "SessionLimit", 7)
     assert len(warnings) == 1
-    assert "<img" not in warnings[0]
-    assert "&lt;img" in warnings[0]
+    manager.shut_down()
 
 
-def test_a_click_shows_a_mask_its_scores_and_candidates(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    shown = do.prompt(token, 1, THIS, said(**CLICK))
-    assert (shown.view["frame"], shown.slider, shown.current_object) == (2, 2, 1)
-    assert "IoU" in shown.objects
-    assert shown.candidates.count("data-pick") == 3
-    assert shown.undo["interactive"]
-    assert manager.get(token).prompts(2)[1].points == (Point(0.3, 0.4),)
-
-
-@pytest.mark.parametrize(
-    ("kind", "button", "positive"),
-    [(THIS, True, True), (THIS, False, False), (NOT_THIS, True, False), (NOT_THIS, False, False)],
-)
-def test_a_click_is_negative_by_button_or_by_switch(
-    do: Callbacks, manager: SessionManager, kind: str, button: bool, positive: bool
+def test_a_closed_tab_is_detached(
+    do: Callbacks, session: Session, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, kind, said(**{**CLICK, "positive": button}))
-    assert manager.get(token).prompts(2)[1].points[0].positive is positive
-
-
-def test_choose_undo_redo_clear(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    session = manager.get(token)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    do.choose(token, 2, 1, said(pick="2"))
-    assert session.prompts(2)[1].candidate == 2
-    shown = do.undo(token, 2, 1)
-    assert session.prompts(2)[1].candidate is None
-    assert shown.redo["interactive"]
-    do.redo(token, 2, 1)
-    assert session.prompts(2)[1].candidate == 2
-    assert do.clear(token, 2, 1).candidates == ""
-    assert session.object_ids == ()
-
-
-def test_objects_are_added_picked_and_removed(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    shown = do.new_object(token, 2)
-    assert shown.current_object == 2
-    assert "no mask here yet" in shown.objects
-    do.prompt(token, 2, THIS, said(**CLICK))
-    assert do.pick_object(token, 2, said(pick="1")).current_object == 1
-    assert do.remove_object(token, 2, 1, said(remove="1")).current_object == 2
-    assert manager.get(token).object_ids == (2,)
-    assert do.remove_object(token, 2, 2, said(remove="2")).current_object == 3
-
-
-def test_going_to_a_frame_stays_within_the_clip(do: Callbacks) -> None:
-    token = open_clip(do)
-    assert Screen(*do.seek(token, 3, 1)[:9]).slider == 3
-    assert Screen(*do.step(token, 3, 1, said(by=-10))[:9]).slider == 0
-    assert Screen(*do.seek_in_ribbon(token, 1, said(frame=999))[:9]).slider == FRAMES - 1
-
-
-def test_tracking_streams_and_comes_back(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    first, *_, last = do.track(token, 2, 1, "both")
-    assert (first[0]["visible"], first[1]["visible"]) == (False, True)
-    assert f"frame 1 of {FRAMES}" in first[2]
-    assert Screen(*first[3:]).view["frame"] == 2
-    assert f"Tracked {FRAMES} frames" in last[2]
-    assert Screen(*last[3:]).slider == 2
-    assert sorted(manager.get(token).masklets()[1]) == list(range(FRAMES))
-
-
-def test_cancel_keeps_what_is_finished(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    steps = do.track(token, 2, 1, "both")
-    next(steps)
-    do.cancel(token)
-    *_, last = steps
-    assert "Cancelled" in last[2]
-    assert sorted(manager.get(token).masklets()[1]) == [2]
-
-
-def test_mistakes_are_told_in_one_sentence(do: Callbacks, warnings: list[str]) -> None:
-    token = open_clip(do)
-    assert is_skip(do.seek("ended", 0, 1))
-    assert is_skip(do.prompt(token, 1, THIS, said(frame=0, x="left", y=0, positive=True)))
-    assert is_skip(do.prompt(token, 0, THIS, said(**CLICK)))
-    assert [is_skip(value) for value in do.track(token, 0, 1, "both")] == [True]
-    assert len(warnings) == 4
-    assert all(message[0].isupper() and message.endswith(".") for message in warnings)
-
-
-def test_results_hold_every_frame_and_score(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    list(do.track(token, 2, 1, "both"))
-    *progress, (status, path) = do.download(token)
-    assert status == ""
-    assert all("Preparing the download" in values[0] for values in progress)
-    assert Path(path).name == "clip-masklets.zip"
-    with zipfile.ZipFile(path) as archive:
-        assert sorted(archive.namelist()) == sorted(
-            ["overlay.mp4", "scores.csv", *(f"masks/{index:05d}.png" for index in range(FRAMES))]
-        )
-        rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode())))
-        image = Image.open(io.BytesIO(archive.read("masks/00003.png")))
-        labels = np.asarray(image)
-    session = manager.get(token)
-    assert [(row["frame"], row["object_id"]) for row in rows] == [(str(index), "1") for index in range(FRAMES)]
-    assert float(rows[3]["predicted_iou"]) == pytest.approx(session.result(3)[1].predicted_iou, abs=1e-5)
-    assert image.mode == "P"
-    assert np.array_equal(labels, session.result(3)[1].mask.decode().astype(np.uint8))
-
-
-def test_results_are_written_once_for_each_state(do: Callbacks, manager: SessionManager) -> None:
-    session: Session = manager.get(open_clip(do))
-    writes: list[int] = []
-    first = write_results(session, lambda done, _: writes.append(done))
-    again = write_results(session, lambda done, _: writes.append(done))
-    assert writes == list(range(1, FRAMES + 1))
-    assert first == again
-    session.add_point(1, 0, Point(0.5, 0.5))
-    later = write_results(session, lambda *_: None)
-    assert later.archive != first.archive
-    assert not first.folder.exists()
-    assert not first.archive.exists()
-
-
-def test_a_full_disk_is_one_sentence(do: Callbacks, manager: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = manager.get(open_clip(do))
-    full = OSError(errno.ENOSPC, "No space left on device", "/secret/place")
-    monkeypatch.setattr("app.results.zipfile.ZipFile", Mock(side_effect=full))
-    with pytest.raises(Sam2Error, match=r"^the results cannot be written: No space left on device; try again later\.$"):
-        write_results(session, lambda *_: None)
-    assert list(session.folder.glob("results-*")) == []
-
-
-def test_playing_swaps_the_frame_for_the_overlay(do: Callbacks) -> None:
-    token = open_clip(do)
-    *_, (status, video, player, stop, frames, play) = do.play(token)
-    assert status == ""
-    assert Path(video).stat().st_size > 0
-    assert [value["visible"] for value in (player, stop, frames, play)] == [True, True, "hidden", False]
-
-
-def test_another_model_keeps_the_prompts_and_says_what_is_lost(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    list(do.track(token, 2, 1, "both"))
-    *_, (menu, current, banner, status, *rest) = do.change_model(OTHER, POCKET.name, token, 2, 1)
-    assert (menu, current) == (OTHER, OTHER)
-    assert "by Meta" in banner
-    assert "track again" in status
-    assert Screen(*rest).candidates.count("data-pick") == 3
-    session = manager.get(token)
-    assert session.model_name == OTHER
-    assert sorted(session.masklets()[1]) == [2]
-
-
-def test_a_model_that_cannot_be_had_leaves_all_as_it_was(
-    do: Callbacks, manager: SessionManager, warnings: list[str]
-) -> None:
-    token = open_clip(do)
-    do.prompt(token, 1, THIS, said(**CLICK))
-    before = manager.get(token).masklets()
-    *_, back, told = do.change_model(MISSING, POCKET.name, token, 2, 1)
-    assert back[0] == POCKET.name
-    assert is_skip(back[1])
-    assert back[3] == ""
-    assert is_skip(told)
-    assert warnings == ["The Hub cannot be reached"]
-    assert manager.get(token).masklets() == before
-    assert manager.get(token).model_name == POCKET.name
-
-
-def test_the_menu_going_back_changes_nothing(do: Callbacks) -> None:
-    (values,) = do.change_model(POCKET.name, POCKET.name, "", 0, 1)  # Gradio clears what a generator never yields
-    assert all(is_skip(value) for value in values)
-
-
-def test_an_example_that_is_not_there_is_told(do: Callbacks, warnings: list[str]) -> None:
-    assert [is_skip(values) for values in do.open_example("", POCKET.name, said(pick="7"), REQUEST)] == [True]
-    assert warnings == ["There is no such example; reload the page."]
-
-
-def test_a_model_is_chosen_before_there_is_a_clip(do: Callbacks) -> None:
-    *_, (menu, current, _, status, *rest) = do.change_model(OTHER, POCKET.name, "", 0, 1)
-    assert (menu, current, status) == (OTHER, OTHER, "")
-    assert all(is_skip(value) for value in rest)
-
-
-def test_leaving_ends_the_session(do: Callbacks, manager: SessionManager) -> None:
-    token = open_clip(do)
-    token, start, studio, _ = do.leave(token)
-    assert (token, start["visible"], studio["visible"]) == ("", True, False)
-    assert len(manager) == 0
-
-
-def test_a_closed_tab_is_detached(do: Callbacks, manager: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = open_clip(do)
+    said(do, session.token, {"v": 1, "op": "hello"})
     detached: list[str | None] = []
     monkeypatch.setattr(manager, "detach", detached.append)
     do.unload(REQUEST)
     do.unload(REQUEST)
-    assert detached == [token, None]
+    assert detached == [session.token, None]
+
+
+def test_a_reloaded_page_shows_what_suits_its_session(do: Callbacks, session: Session) -> None:
+    formats, model, current, banner = do.attach(session.token)
+    assert ("Overlay video", "overlay") in formats["choices"]
+    assert ("Overlay picture", "overlay-picture") not in formats["choices"]
+    assert (model["value"], current) == (POCKET.name, POCKET.name)
+    assert "not SAM 2.1" in banner
+    assert all(map(is_skip, do.attach("")))
+
+
+# Clips
+
+
+def test_opening_an_example(do: Callbacks, manager: SessionManager) -> None:
+    reading, last = do.open_example("", POCKET.name, event(pick="0"))
+    assert "Reading the clip" in reading[1]
+    assert manager.get(opened(last)).video.name == "a red square.gif"
+    assert last[1] == ""
+
+
+def test_opening_another_clip_ends_the_session_before(do: Callbacks, session: Session, manager: SessionManager) -> None:
+    list(do.open_example(session.token, POCKET.name, event(pick="0")))
+    assert len(manager) == 1
+
+
+def test_an_example_that_is_not_there_is_told(do: Callbacks, warnings: list[str]) -> None:
+    (values,) = do.open_example("", POCKET.name, event(pick="7"))
+    assert is_skip(values[0])
+    assert warnings == ["There is no such example; reload the page."]
+
+
+def test_a_broken_upload_leaves_the_session_and_its_name_never_becomes_html(
+    do: Callbacks, session: Session, manager: SessionManager, tmp_path: Path, warnings: list[str]
+) -> None:
+    broken = tmp_path / "<img src=x>.mp4"
+    broken.write_bytes(b"no video")
+    *_, cleared = do.open_upload(session.token, [str(broken)], POCKET.name)
+    assert is_skip(cleared[0])
+    assert cleared[1] == ""
+    assert len(warnings) == 1
+    assert "&lt;img" in warnings[0]
+    assert "<img" not in warnings[0]
+    assert manager.get(session.token) is session
+    assert not broken.exists()
+
+
+def test_pictures_become_a_clip_in_the_order_that_people_expect(
+    do: Callbacks, manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    for number in (10, 9, 2):
+        Image.new("RGB", (32, 24), (number, 0, 0)).save(tmp_path / f"shot {number}.png")
+    paths = [str(tmp_path / f"shot {number}.png") for number in (10, 9, 2)]
+    *_, last = do.open_upload("", paths, POCKET.name)
+    video = manager.get(opened(last)).video
+    assert [int(frame[0, 0, 0]) for frame in video] == [2, 9, 10]
+    assert video.name == "3 pictures"
+    assert list(temporary.iterdir()) == []
+
+
+def test_all_pictures_count_for_the_size_of_an_upload(clip: Path, tmp_path: Path, warnings: list[str]) -> None:
+    size = clip.stat().st_size
+    manager = SessionManager(ModelPool(load), Limits(upload_bytes=2 * size), tmp_path / "small")
+    do = Callbacks(manager, [])
+    list(do.open_upload("", [uploaded(clip, f"{k}.gif") for k in range(3)], POCKET.name))
+    assert len(manager) == 0
+    assert "a clip may have" in warnings[0].lower()
+    manager.shut_down()
+
+
+def test_a_project_is_saved_and_opened(do: Callbacks, session: Session, manager: SessionManager) -> None:
+    session.do(HERE)
+    *_, link = do.save_project(session.token)
+    assert f"gradio_api/masklet/{session.token}/export/a_red_square-project.zip" in link
+    upload = session.folder / "exports" / "a_red_square-project.zip"
+    *_, last = do.open_project("", uploaded(upload, "p.zip"))
+    assert manager.get(opened(last)).document == session.document
+
+
+# Masks in and out
+
+
+def test_an_export_is_a_link_and_the_file_before_it_is_gone(do: Callbacks, session: Session) -> None:
+    session.do(HERE)
+    for name, file in (("coco", "a_red_square-coco.json"), ("davis", "a_red_square-davis.zip")):
+        *_, link = do.export(session.token, name)
+        assert f'href="gradio_api/masklet/{session.token}/export/{file}"' in link
+        assert [path.name for path in (session.folder / "exports").iterdir()] == [file]
+
+
+def test_nothing_to_export_is_said(do: Callbacks, session: Session, warnings: list[str]) -> None:
+    *_, cleared = do.export(session.token, "coco")
+    assert cleared == ""
+    assert warnings == ["There is no mask to export yet; click an object first."]
+
+
+def test_a_format_that_is_not_there_is_said(do: Callbacks, session: Session, warnings: list[str]) -> None:
+    assert list(do.export(session.token, "../secret")) == [""]
+    assert "there is no export format" in warnings[0].lower()
+
+
+def test_an_export_is_bounded(clip: Path, tmp_path: Path, warnings: list[str]) -> None:
+    manager = SessionManager(ModelPool(load), Limits(session_bytes=3000), tmp_path / "small")
+    session = manager.open(clip, POCKET.name)
+    session.do(HERE)
+    (session.folder / "exports").mkdir()
+    (session.folder / "exports" / ".large.partial").write_bytes(bytes(4000))
+    assert list(Callbacks(manager, []).export(session.token, "cutout"))[-1] == ""
+    assert "choose another format" in warnings[0]
+    manager.shut_down()
+
+
+def test_the_script_is_python(do: Callbacks, session: Session) -> None:
+    session.do(HERE)
+    *_, link = do.save_script(session.token)
+    assert "a_red_square.py" in link
+    script = (session.folder / "exports" / "a_red_square.py").read_text()
+    compile(script, "script", "exec")
+    assert "AddPoint(object_id=1" in script
+
+
+def test_an_export_comes_back_as_new_objects_in_one_step(do: Callbacks, session: Session) -> None:
+    session.do(HERE)
+    session.track().wait()
+    list(do.export(session.token, "sav"))
+    exported = uploaded(session.folder / "exports" / "a_red_square-sav.json", "masks.json")
+    *_, (value, status) = do.import_masks(session.token, exported)
+    assert f"Imported masks: {FRAMES}, new objects: 1." in status
+    (state,) = json.loads(value)
+    assert [each["obj"] for each in state["objects"]] == [1, 2]
+    mine, theirs = session.document.masklets().values()
+    assert [mask.mask for mask in theirs.values()] == [mine[frame].mask for frame in range(FRAMES)]
+    session.do(Undo())
+    assert list(session.document.objects) == [1]
+
+
+def test_masks_that_cannot_be_read_are_one_sentence(
+    do: Callbacks, session: Session, tmp_path: Path, warnings: list[str]
+) -> None:
+    path = tmp_path / "masks.json"
+    path.write_text("[1, 2")
+    *_, cleared = do.import_masks(session.token, str(path))
+    assert is_skip(cleared[0])
+    assert cleared[1] == ""
+    assert len(warnings) == 1
+
+
+# Models
+
+
+def test_another_model_answers_anew(do: Callbacks, session: Session) -> None:
+    session.do(HERE)
+    *_, (menu, current, banner, status, value) = do.change_model(session.token, OTHER, POCKET.name)
+    assert (menu["value"], current, status) == (OTHER, OTHER, "")
+    assert "by Meta" in banner
+    (state,) = json.loads(value)
+    assert state["model"] == {"name": OTHER, "note": ""}
+    assert session.model_name == OTHER
+
+
+def test_a_model_that_cannot_be_had_leaves_all_as_it_was(do: Callbacks, session: Session, warnings: list[str]) -> None:
+    *_, last = do.change_model(session.token, MISSING, POCKET.name)
+    assert last[0] == POCKET.name
+    assert last[3] == ""
+    assert is_skip(last[1])
+    assert warnings == ["The Hub cannot be reached"]
+    assert session.model_name == POCKET.name
+
+
+def test_the_menu_going_back_changes_nothing(do: Callbacks) -> None:
+    (values,) = do.change_model("", POCKET.name, POCKET.name)  # Gradio clears what a generator never yields
+    assert all(map(is_skip, values))
+
+
+def test_a_model_is_chosen_before_there_is_a_clip(do: Callbacks) -> None:
+    *_, (menu, current, _, status, value) = do.change_model("", OTHER, POCKET.name)
+    assert (menu["value"], current, status) == (OTHER, OTHER, "")
+    assert is_skip(value)
+
+
+# The page
+
+
+def test_scripts_see_two_endpoints(manager: SessionManager) -> None:
+    info = build_page(manager).get_api_info()
+    assert info is not None
+    assert sorted(info["named_endpoints"]) == ["/segment_image", "/track_video"]

@@ -1,57 +1,19 @@
 """Pieces of HTML say what is true, and nothing of a visitor's."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from app import fragments
+from app import fragments, menus
 from app.background import Progress
-from sam2_core.results import ObjectMask
-from sam2_core.rle import Rle
-
-
-def mask(object_id: int, iou: float, score: float) -> ObjectMask:
-    pixels = np.zeros((24, 32), bool)
-    pixels[8:16, 8:20] = True
-    return ObjectMask(object_id, Rle.encode(pixels), iou, score)
-
-
-def test_objects_with_their_scores() -> None:
-    html = fragments.object_list([1, 2, 3], 2, [mask(1, 0.87, 3.9), mask(2, 0.4, -2.2)])
-    assert re.findall(r"<small>(.*?)</small>", html) == [
-        "visible 98% · IoU 0.87",
-        "hidden, 90% sure",
-        "no mask here yet",
-    ]
-    assert re.findall(r'data-pick="(\d)" aria-pressed="(\w+)"', html) == [("1", "false"), ("2", "true"), ("3", "false")]
-    assert re.findall(r'data-remove="(\d)"', html) == ["1", "2", "3"]
-
-
-def test_scores_far_from_zero() -> None:
-    html = fragments.object_list([1, 2], 1, [mask(1, 1.0, 1e6), mask(2, 0.0, -1e6)])
-    assert "visible 100%" in html
-    assert "hidden, 100% sure" in html
-
-
-def test_the_best_candidate_is_marked_until_one_is_chosen() -> None:
-    frame = np.zeros((24, 32, 3), np.uint8)
-    candidates = [mask(1, 0.3, 1.0), mask(1, 0.8, 1.0), mask(1, 0.5, 1.0)]
-
-    def marked(chosen: int | None) -> list[str]:
-        return re.findall(r'aria-pressed="(\w+)"', fragments.candidate_cards(frame, candidates, chosen))
-
-    assert marked(None) == ["false", "true", "false"]
-    assert marked(2) == ["false", "false", "true"]
-    assert re.findall(r"IoU ([\d.]+)", fragments.candidate_cards(frame, candidates, None)) == ["0.30", "0.80", "0.50"]
-    assert fragments.candidate_cards(frame, [], None) == ""
+from sam2_core.media import video_from_array
 
 
 def test_progress_in_frames_and_in_bytes() -> None:
-    frames = fragments.progress_bar(Progress(5, 20), "Tracking", "frame")
+    frames = fragments.progress_bar(Progress(5, 20), "Exporting", "frame")
     assert "width:25.0%" in frames
-    assert "Tracking · frame 5 of 20" in frames
+    assert "Exporting · frame 5 of 20" in frames
     assert "78 of 156 MB" in fragments.progress_bar(Progress(78 * 10**6, 156 * 10**6), "Loading x")
     assert "width:0.0%" in fragments.progress_bar(Progress(0, 0), "Loading x")
 
@@ -61,10 +23,32 @@ def test_the_banner_is_honest() -> None:
     assert "by Meta" in fragments.banner("sam2.1-hiera-tiny")
 
 
-def test_names_of_examples_are_text(tmp_path: Path) -> None:
+def test_names_are_text(tmp_path: Path) -> None:
     path = tmp_path / "<b>x&y.png"
     Image.new("RGB", (16, 12)).save(path)
-    html = fragments.example_cards([path])
-    assert "&lt;b&gt;x&amp;y" in html
-    assert '<button class="card" data-pick="0">' in html
-    assert "picture" in html
+    cards = fragments.example_cards([path])
+    assert "&lt;b&gt;x&amp;y" in cards
+    assert '<button class="card" data-pick="0">' in cards
+    assert "picture" in cards
+    assert "&lt;b&gt;" in fragments.note("<b>")
+    link = fragments.download('x"y', "<b>.json", 1_234_567)
+    assert 'href="x&quot;y"' in link
+    assert "&lt;b&gt;.json</a> · 1.2 MB" in link
+    assert "0.5 kB" in fragments.download("x", "y", 512)
+
+
+def test_the_model_menu_begins_with_ours_and_newer_ones_come_first() -> None:
+    labels, names = zip(*menus.models(), strict=True)
+    assert names[0] == "pocket"
+    assert [name.split("-")[0] for name in names[1:]] == ["sam2.1"] * 4 + ["sam2"] * 4
+    assert labels[0] == "pocket · included"
+    assert all(label.endswith((" MB download", " · downloaded")) for label in labels[1:])
+
+
+def test_the_format_menu_offers_what_suits_the_clip() -> None:
+    frames = np.zeros((2, 12, 16, 3), np.uint8)
+    video = {name for _, name in menus.formats(video_from_array(frames))}
+    picture = {name for _, name in menus.formats(video_from_array(frames[0]))}
+    assert video - picture == {"overlay", "cutout-webm", "cutout-mov"}
+    assert picture - video == {"overlay-picture"}
+    assert video | picture == {name for _, name in menus.formats()}
