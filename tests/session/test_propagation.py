@@ -12,8 +12,9 @@ import pytest
 from sam2_core.prompts import Point
 from sam2_core.rle import Rle
 from sam2_core.session import JobStatus, Session
-from sam2_core.session.commands import LockFrame, SetMask, Track
+from sam2_core.session.commands import EditObject, LockFrame, SetMask, Track
 from sam2_core.session.propagation import SAME_FRAMES
+from sam2_core.session.scheduler import Turns
 from sam2_core.tracking import Direction, Tracker
 from tests.fakes import HEIGHT, WIDTH
 from tests.session.working import THERE, click, session_in, tracked
@@ -188,6 +189,21 @@ def test_a_locked_frame_is_kept_and_remembered(opened: Callable[..., Session]) -
     assert (6, 1, (1,), (1,)) in seen
     assert locked.document.result(6)[1] is kept
     assert free.document.result(6)[1] != kept
+
+
+def test_an_object_that_is_locked_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    turns = Turns()
+    with session_in(tmp_path, 20, turns=turns) as session:
+        for object_id in (1, 2):
+            session.do(click(object_id))
+        with turns:  # so that tracking is in its first step, or before it
+            job = session.track()
+            session.do(EditObject(1, locked=True))
+        assert job.wait().status is JobStatus.FINISHED
+        assert set(session.document.objects[1].masklet) <= {0, 1}
+        assert len(session.document.objects[2].masklet) == 20
+        session.do(EditObject(1, locked=False))
+        assert len(tracked(session)[1]) == 20  # it goes on where it was
 
 
 # Jobs -----------------------------------------------------------------------------------------------------------------
