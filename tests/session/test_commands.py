@@ -86,6 +86,7 @@ GOOD = json.loads(to_json(AddPoint(1, 2, Point(0.25, 0.5))))
         json.dumps({**GOOD, "point": {"x": 1}}),
         '{"do": "add_point", "object_id": 1, "frame_index": 2, "point": [NaN, 0.5, true]}',
         '{"do": "add_point", "object_id": 1, "frame_index": 2, "point": [1e999, 0.5, true]}',
+        json.dumps({**GOOD, "point": [10**400, 0.5, True]}),
         json.dumps({"do": "set_box", "object_id": 1, "frame_index": 0, "box": [0.5, 0.5, 0.5, 0.6]}),
         json.dumps({"do": "set_mask", "object_id": 1, "frame_index": 0, "mask": [2, 2, "!!!!"]}),
         json.dumps({"do": "set_mask", "object_id": 1, "frame_index": 0, "mask": [2, 2, "AAAAAA=="]}),
