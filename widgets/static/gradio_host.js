@@ -7,12 +7,14 @@ const host = element.querySelector('.mask-canvas-host');
 const token = () => sessionStorage.getItem(KEY) ?? '';
 const address = (path) => root + sessionUrl.replace('{token}', encodeURIComponent(token())) + path;
 
+let canvas = null;
 const listeners = new Set();
 const deliver = (message) => listeners.forEach((listener) => listener(message));
 
 const receive = () => {
   if (!props.value) return;
   for (const message of JSON.parse(props.value)) {
+    const opens = message.clip && document.body.dataset.masklet !== 'studio';
     if (message.op === 'state') {
       if (message.token) sessionStorage.setItem(KEY, message.token);
       else sessionStorage.removeItem(KEY);
@@ -20,6 +22,7 @@ const receive = () => {
       document.body.dataset.masklet = message.clip ? 'studio' : 'start'; // a page shows either
     }
     deliver(message);
+    if (opens) canvas?.focus(); // its keys work at once
   }
 };
 
@@ -60,7 +63,7 @@ watch('value', receive);
 Promise.all([import(root + moduleUrl), isTaken()]).then(([{ mount }, taken]) => {
   if (taken) sessionStorage.removeItem(KEY);
   claim();
-  const canvas = mount(host, transport, { styleUrl: root + styleUrl });
+  canvas = mount(host, transport, { styleUrl: root + styleUrl });
   const observer = new MutationObserver(() => {
     if (host.isConnected) return;
     observer.disconnect();

@@ -2633,7 +2633,7 @@ class Studio {
  * @param {{css?: string, styleUrl?: string, theme?: 'auto' | 'light' | 'dark', hover?: boolean}} options
  *   mask_canvas.css comes as a text or from an address; the element's attribute data-theme can change the theme later;
  *   without `hover` no previews are asked for.
- * @returns {{destroy(): void}}
+ * @returns {{focus(): void, destroy(): void}}
  */
 export function mount(element, transport, options = {}) {
   const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' });
@@ -2651,6 +2651,7 @@ export function mount(element, transport, options = {}) {
   themes.observe(element, { attributeFilter: ['data-theme'] });
   darkness.addEventListener('change', recolor);
   return {
+    focus: () => studio.focus(),
     destroy() {
       themes.disconnect();
       darkness.removeEventListener('change', recolor);
