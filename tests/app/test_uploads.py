@@ -10,9 +10,8 @@ import pytest
 from av.codec.codec import UnknownCodecError
 
 from app.callbacks import Callbacks
-from app.proxies import Proxies
 from sam2_core.config import POCKET
-from sam2_core.media import encode_jpeg, open_video
+from sam2_core.media import encode_jpeg, open_video, write_proxy
 from sam2_core.rle import Rle
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
 from tests.app.uploads import UPLOADS, Upload
@@ -76,6 +75,7 @@ def test_an_upload_is_ready_for_masks_or_one_sentence(
     result, *_ = answer(session, "click", obj=1, frame=last, x=0.5, y=0.5, positive=True)
     assert Rle(height, width, base64.b64decode(result["masks"][0]["rle"])).decode().shape == (height, width)
     if not session.video.is_image:
-        with open_video(Proxies().of(session)) as proxy:
+        write_proxy(session.video, tmp_path / "proxy.mp4")
+        with open_video(tmp_path / "proxy.mp4") as proxy:
             assert len(proxy) == last + 1
     manager.close(session.token)

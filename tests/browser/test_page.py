@@ -1,193 +1,236 @@
-"""The page as a visitor meets it: the real server, a real browser, a real clip, the shipped model.
+"""The page as an annotator meets it: the real server, a real browser, a real clip, the shipped model.
 
 Nothing here depends on how good the model is.
 """
 
-import csv
-import io
-import zipfile
-from collections.abc import Callable, Iterator
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import expect
+from pycocotools.coco import COCO
 
 from sam2_core.media import open_video
-from tests.browser.studio import ROOT, Studio, browsing, serving
+from sam2_core.rle import Rle
+from tests.app.uploads import UPLOADS
+from tests.browser.conftest import Open
+from tests.browser.studio import CLIP, Server, Studio
 
-CLIP = next((ROOT / "examples" / "clips").glob("*.mp4"))
-ON_IT = (0.3, 0.62)
-"""Where the object is, as fractions of the frame."""
-Open = Callable[[], Studio]
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("server")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with browsing(chromium) as opened:
-        yield opened
+ON_IT, ALSO_ON_IT = (0.3, 0.62), (0.36, 0.5)
+"""On the first object, as fractions of the frame."""
+AROUND_ANOTHER = ((0.55, 0.3), (0.9, 0.85))
+STROKE = ((0.1, 0.1), (0.2, 0.1))
+FIRST, MIDDLE, LAST = 2, 6, 10
+"""Frames of the range that is tracked; the prompts are in its middle."""
+Masks = dict[int, dict[int, Rle]]
 
 
-@pytest.fixture
-def studio(browser: Browser, url: str) -> Iterator[Open]:
-    """Opens tabs."""
-    tabs: list[Studio] = []
-
-    def make() -> Studio:
-        tabs.append(Studio(browser.new_page(viewport={"width": 1280, "height": 900}), url))
-        return tabs[-1]
-
-    yield make
-    for tab in tabs:
-        tab.page.close()
-    assert [tab.errors for tab in tabs] == [[]] * len(tabs)
+def shown(tab: Studio) -> Masks:
+    """What the canvas shows in the range, by frame and object."""
+    return {frame: tab.masks(frame) for frame in range(FIRST, LAST + 1)}
 
 
-def test_a_clip_from_the_first_click_to_the_download(studio: Open, tmp_path: Path) -> None:
+def exported(tab: Studio, folder: Path) -> Masks:
+    """The same, of the COCO file that the page offers, as pycocotools reads it."""
+    tab.choose("#format", "COCO JSON")
+    path = folder / "coco.json"
+    tab.download("#export").save_as(path)
+    coco, masks = COCO(path), Masks()
+    for annotation in coco.loadAnns(coco.getAnnIds()):
+        frame = coco.loadImgs(annotation["image_id"])[0]["frame_index"]
+        masks.setdefault(frame, {})[annotation["track_id"]] = Rle.encode(coco.annToMask(annotation))
+    return masks
+
+
+@pytest.mark.filterwarnings("ignore:.*copy keyword:DeprecationWarning:pycocotools")
+def test_an_annotation_from_the_first_click_to_the_export(studio: Open, tmp_path: Path) -> None:
     tab = studio()
-    page = tab.page
-    assert "not SAM 2.1" in page.locator("#banner").inner_text()
-    tab.open_example(0)
+    expect(tab.page.locator("#banner")).to_contain_text("not SAM 2.1")
+    tab.open_example()
     with open_video(CLIP) as video:
-        count, size, seconds = len(video), (video.width, video.height), len(video) / video.fps
-    assert page.locator("#slider input[type=range]").get_attribute("max") == str(count - 1)
+        assert tab.known("clip") == {
+            "name": CLIP.name, "width": video.width, "height": video.height,
+            "frames": len(video), "rate": video.fps, "still": False,
+        }  # fmt: skip
+    tab.go_to(MIDDLE)
 
-    # A click: its dot is where it was made, and there are three candidates of which one is taken.
-    before = tab.picture()
-    tab.click(*ON_IT)
-    after = tab.picture()
-    assert (np.abs(after - before).max(axis=2) > 40).any()
-    x, y = round(ON_IT[0] * after.shape[1]), round(ON_IT[1] * after.shape[0])
-    red, green, _ = after[y - 7, x - 4]
-    assert green > red + 60
-    assert tab.cards.count() == 3
-    scores = page.locator("#objects small").inner_text()
-    assert "visible" in scores or "hidden" in scores
-    assert page.locator("#candidates [aria-pressed=true]").count() == 1
+    # A click paints a mask, one of three candidates.
+    bare = tab.picture()
+    tab.click(ON_IT)
+    cards = tab.page.locator(".card[aria-label^=Candidate]")
+    expect(cards).to_have_count(3)
+    for card in cards.all():
+        assert re.search(r"[01]\.\d\d\s*IoU", card.inner_text())
+    mask = tab.masks(MIDDLE)[1]
+    changed = np.abs(tab.picture() - bare).max(axis=2) > 12
+    assert changed[mask.decode()].mean() > 0.9
+    assert changed[~mask.decode()].mean() < 0.1
 
     # Another candidate.
-    other = page.locator("#candidates [aria-pressed=false]").first.get_attribute("data-pick")
-    page.locator(f"#candidates [data-pick='{other}']").click()
-    page.wait_for_selector(f"#candidates [data-pick='{other}'][aria-pressed=true]")
+    other = [card.get_attribute("aria-pressed") for card in cards.all()].index("false")
+    cards.nth(other).click()
+    tab.settle()
+    expect(cards.nth(other)).to_have_attribute("aria-pressed", "true")
+    assert tab.masks(MIDDLE)[1] == tab.candidates(1, MIDDLE)[other] != mask
 
-    # Tracking shows how far it is, and fills the ribbon.
-    page.locator("#track").click()
-    tab.wait_for_status("Tracking · frame")
-    assert page.locator("#cancel").is_visible()
-    tab.wait_for_status(f"Tracked {count} frames")
-    page.wait_for_selector("#track", state="visible")
-    assert tab.tracked_frames() == count
+    # A box on a second object, a brush on a third.
+    tab.press("n")
+    tab.drag(*AROUND_ANOTHER)
+    tab.press("n", "b")
+    tab.drag(*STROKE)
+    tab.press("c")
+    assert tab.masks(MIDDLE).keys() == {1, 2, 3}
+    width, height = tab.size
+    painted = tab.masks(MIDDLE)[3].decode()
+    assert painted[round(0.1 * height), round(0.1 * width) : round(0.2 * width)].all()
+    assert painted.mean() < 0.02
 
-    # Another frame, by key; then playback.
-    page.keyboard.press("Shift+ArrowRight")
-    page.wait_for_function("document.querySelector('#slider input[type=number]').value === '10'")
-    page.locator("#play").click()
-    page.wait_for_selector("#overlay video")
-    if page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
-        page.wait_for_function("document.querySelector('#overlay video').currentTime > 0.2")
-        assert page.evaluate("document.querySelector('#overlay video').duration") == pytest.approx(seconds, abs=0.1)
-    page.keyboard.press("p")
-    page.wait_for_selector("#frame img", state="visible")
+    # Track both ways, in a range.
+    tab.set_range(FIRST, LAST)
+    tab.go_to(MIDDLE)
+    prompted = tab.masks(MIDDLE)
+    tab.page.keyboard.press("t")
+    expect(tab.page.locator(".progress")).to_contain_text("of")
+    tab.finish_tracking()
+    tracked = shown(tab)
+    assert [masks.keys() for masks in tracked.values()] == [{1, 2, 3}] * (LAST - FIRST + 1)
+    assert tracked[MIDDLE] == prompted
+    assert tab.masks(FIRST - 1) == tab.masks(LAST + 1) == {}
 
-    # All of it, to take home.
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    path = tmp_path / "masklets.zip"
-    download.value.save_as(path)
-    with zipfile.ZipFile(path) as archive:
-        masks = [f"masks/{index:05d}.png" for index in range(count)]
-        assert sorted(archive.namelist()) == sorted([*masks, "overlay.mp4", "scores.csv"])
-        image = Image.open(io.BytesIO(archive.read(masks[-1])))
-        assert (image.mode, image.size) == ("P", size)
-        rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode())))
-        assert [int(row["frame"]) for row in rows] == list(range(count))
-        archive.extract("overlay.mp4", tmp_path)
-    with open_video(tmp_path / "overlay.mp4") as overlay:
-        assert (len(overlay), overlay.width, overlay.height) == (count, *size)
+    # Correct a frame and track again: the frame stays as corrected.
+    tab.go_to(LAST - 1)
+    tab.press("ArrowUp", "ArrowUp")
+    tab.click(ALSO_ON_IT)
+    corrected = tab.masks(LAST - 1)
+    assert corrected[1] != tracked[LAST - 1][1]
+    before = shown(tab)
+    tab.track()
+    after = shown(tab)
+    assert after[LAST - 1] == corrected
+
+    # There and back.
+    tab.press("Control+z")
+    assert shown(tab) == before
+    tab.press("Control+Shift+Z")
+    assert shown(tab) == after
+
+    # The next problem; it is locked, and what is tracked now leaves it alone.
+    problem = tab.known("nextProblem()")
+    tab.press("j")
+    if problem is None:
+        expect(tab.message).to_contain_text("No doubtful frame")
+    else:
+        tab.wait(f"window.painted === {problem['frame']}")
+    tab.press("l")
+    ((locked_object, locked_frame),) = tab.known("lockedFrames")
+    assert problem is None or problem == {"frame": locked_frame, "obj": locked_object}
+    kept = tab.masks(locked_frame)[locked_object]
+    tab.go_to(FIRST if locked_frame != FIRST else LAST)
+    tab.click(ALSO_ON_IT)
+    tab.track()
+    assert tab.masks(locked_frame)[locked_object] == kept
+
+    # What is taken home is what is shown; and all of it outlives a reload.
+    final = shown(tab)
+    visible = {frame: {obj: mask for obj, mask in masks.items() if mask.area} for frame, masks in final.items()}
+    assert exported(tab, tmp_path) == visible
+    said = tab.said()
+    tab.load()
+    tab.wait_for_clip()
+    assert tab.said() == said
+    assert shown(tab) == final
+    tab.button("Undo").click()
+    tab.settle()
+    assert shown(tab) != final
 
 
-def test_right_click_shift_click_and_switch_are_negative_and_all_is_undone(studio: Open) -> None:
+def test_cancelled_tracking_keeps_what_is_finished_and_another_tab_sees_nothing_of_it(studio: Open) -> None:
+    tab = studio()
+    tab.open_example()
+    tab.click(ON_IT)
+    tab.page.keyboard.press("t")
+    tab.wait("session.job?.done >= 3")
+    other = studio()
+    expect(other.start).to_be_visible()
+    other.open_example()
+    assert other.known("objects") == []
+    assert other.known("token") != tab.known("token")
+    tab.button("Cancel tracking").click()
+    tab.finish_tracking()
+    expect(tab.message).to_contain_text("Cancelled")
+    finished = tab.known("masks.size")
+    assert 3 < finished < tab.known("clip.frames")
+    assert tab.masks(3)[1].area
+    assert other.known("objects") == []
+
+
+def test_a_killed_server_has_lost_nothing(studio: Open, server: Server) -> None:
+    tab = studio()
+    tab.open_example()
+    tab.click(ON_IT)
+    tab.press("n")
+    tab.drag(*AROUND_ANOTHER)
+    tab.page.keyboard.press(".")
+    tab.wait("session.job?.done > 8")
+    said, masks = tab.said(), {frame: tab.masks(frame) for frame in range(8)}
+    server.kill()
+    server.start()
+    tab.load()
+    tab.wait_for_clip()
+    tab.errors.clear()  # requests that the dead server could not answer
+    assert tab.said() == said
+    assert {frame: tab.masks(frame) for frame in range(8)} == masks
+    tab.set_range(0, 30)
+    tab.track(".")
+    assert tab.masks(30).keys() == {1, 2}
+
+
+def test_a_project_goes_on_in_another_browser(studio: Open, tmp_path: Path) -> None:
     tab = studio()
     tab.open_example(1)
-    untouched = tab.picture()
-    assert not tab.page.locator("#timeline").is_visible()  # it is a picture
-    tab.click(0.5, 0.4)
-    tab.click(0.1, 0.1, button="right")
-    tab.page.keyboard.down("Shift")
-    tab.click(0.9, 0.1)
-    tab.page.keyboard.up("Shift")
-    tab.page.keyboard.press("m")
-    tab.click(0.9, 0.9)
-    shown = tab.picture()
-    for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9)):
-        red, green, _ = shown[round(y * shown.shape[0]) - 7, round(x * shown.shape[1]) - 4]
-        assert red > green + 60
-    tab.page.keyboard.press("n")
-    tab.page.wait_for_selector("#objects [data-pick='2'][aria-pressed=true]")
-    tab.drag(0.2, 0.2, 0.6, 0.8)
-    assert tab.page.locator("#objects .object").count() == 2
-    for _ in range(5):
-        before = tab.address()
-        tab.page.locator("#undo").click()
-        tab.page.wait_for_function("before => document.querySelector('#frame img').src !== before", arg=before)
-    assert tab.page.locator("#undo").is_disabled()
-    assert np.array_equal(tab.picture(), untouched)
-
-
-def test_cancel_keeps_what_is_finished_and_another_tab_sees_nothing_of_it(studio: Open) -> None:
-    tab = studio()
-    tab.open_example(0)
-    tab.click(*ON_IT)
-    tab.page.locator("#track").click()
-    tab.wait_for_status("Tracking · frame")
+    expect(tab.page.locator(".timeline")).to_be_hidden()  # it is a picture
+    tab.click((0.5, 0.4))
+    tab.press("F2")
+    tab.page.keyboard.type("a <b>cup</b>")
+    tab.press("Enter")
+    project = tmp_path / "project.zip"
+    tab.download("#save").save_as(project)
     other = studio()
-    assert other.page.locator("#start").is_visible()
-    assert not other.page.locator("#frame img").is_visible()
-    other.open_example(0)
-    assert other.tracked_frames() == 0
-    assert other.page.locator("#objects small").inner_text() == "no mask here yet"
-    tab.page.locator("#cancel").click()
-    tab.wait_for_status("Cancelled")
-    finished = tab.tracked_frames()
-    assert 1 <= finished < 132
-    tab.page.wait_for_selector("#track", state="visible")
-    assert tab.tracked_frames() == finished
-    assert other.tracked_frames() == 0
+    other.upload(project, button="#open-project")
+    other.wait_for_clip()
+    assert other.known("objects")[0]["name"] == "a <b>cup</b>"
+    assert other.said() == tab.said()
+    assert other.masks(0) == tab.masks(0)
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence_and_the_menu_goes_back(studio: Open) -> None:
     tab = studio()  # the server may not use the network
     tab.open_example(1)
-    tab.click(0.5, 0.4)
-    shown = tab.address()
-    menu = tab.page.locator("#model input")
-    menu.click()
-    tab.page.get_by_role("option", name="sam2.1-hiera-tiny").click()
-    tab.page.locator(".toast-body").wait_for()
-    tab.page.wait_for_function("document.querySelector('#model input').value.startsWith('pocket')")
-    tab.page.wait_for_timeout(1000)  # for a second message, if there were one
-    assert tab.page.get_by_text("HF_HUB_OFFLINE forbids its download").count() == 1
-    assert "small model of our own" in tab.page.locator("#banner").inner_text()
-    assert tab.address() == shown
+    tab.click((0.5, 0.4))
+    before = tab.masks(0)
+    tab.choose("#model", "sam2.1-hiera-tiny")
+    expect(tab.toast).to_have_count(1)
+    expect(tab.toast).to_contain_text("HF_HUB_OFFLINE forbids its download")
+    tab.wait("document.querySelector('#model input').value.startsWith('pocket')")
+    expect(tab.page.locator("#banner")).to_contain_text("small model of our own")
+    assert tab.masks(0) == before
 
 
-def test_a_broken_upload_is_one_sentence_and_a_good_one_opens(studio: Open, tmp_path: Path) -> None:
+def test_uploads_that_cannot_be_used_are_one_sentence_each_and_good_ones_open(studio: Open, tmp_path: Path) -> None:
     tab = studio()
-    broken = tmp_path / "holiday.mp4"
-    broken.write_bytes(b"this is no video")
-    tab.page.locator("#start input[type=file]").set_input_files(broken)
-    message = tab.page.locator(".toast-body")
-    message.wait_for()
-    assert "'holiday.mp4' is neither a video" in message.inner_text()
-    assert tab.page.locator("#start").is_visible()
-    tab.page.locator("#start input[type=file]").set_input_files(CLIP)
-    tab.page.wait_for_selector("#frame img[src^=data]")
-    tab.page.locator("#leave").click()
-    tab.page.wait_for_selector("#start", state="visible")
+    for kind, words in (("a text", "'holiday.mp4' is neither a video"), ("sound alone", "holds no moving pictures")):
+        upload = UPLOADS[kind]
+        upload.make(tmp_path / upload.name)
+        tab.upload(tmp_path / upload.name)
+        expect(tab.toast).to_contain_text(words)
+    expect(tab.start).to_be_visible()
+    for kind in ("a clip cut off in the middle", "a GIF with transparency"):
+        upload = UPLOADS[kind]
+        upload.make(tmp_path / upload.name)
+        tab.upload(tmp_path / upload.name)
+        tab.wait_for_clip()
+        tab.click((0.5, 0.5))
+        assert tab.masks(0).keys() == {1}
+        tab.leave()
+        expect(tab.start).to_be_visible()
