@@ -110,19 +110,21 @@ class Job:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        status, message = JobStatus.FAILED, ""
+        message = ""
         try:
-            status = self._work()
+            try:
+                status = self._work()
+            finally:
+                self._finish()
         except Sam2Error as error:
-            message = str(error)
+            status, message = JobStatus.FAILED, str(error)
         except Exception:
             _log.exception("tracking failed")
+            status = JobStatus.FAILED
             message = "tracking failed for a reason that is ours; finished masks are kept: track again."
-        finally:
-            self._finish()
-            now = self.progress
-            self.progress = Progress(status, now.done, now.total, now.frame_index, now.seconds, message)
-            self._tell()
+        now = self.progress
+        self.progress = Progress(status, now.done, now.total, now.frame_index, now.seconds, message)
+        self._tell()
 
     def _work(self) -> JobStatus:
         while self._may_go_on():
