@@ -1,23 +1,23 @@
-"""The harness in a browser, in the words of someone who uses the canvas."""
+"""The harness in a browser: the canvas with a host that only pretends."""
 
 import functools
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser
 
-from tests.browser.studio import PATIENCE, ROOT
+from tests.browser.canvas_tab import PATIENCE, CanvasTab, Place
+from tests.browser.studio import ROOT
 
-Place = tuple[float, float]
-"""Fractions of the frame."""
 RED_BALL: Place = (0.16, 0.68)
-BLUE_BALL: Place = (0.82, 0.74)
 YELLOW_BALL: Place = (0.38, 0.32)
-"""Where the harness's balls are on its first frame."""
+"""Where two of the harness's balls are on its first frame."""
 AROUND_BLUE: tuple[Place, Place] = ((0.75, 0.62), (0.89, 0.86))
+"""A box around the third."""
 SKY: Place = (0.1, 0.1)
 
 
@@ -36,22 +36,23 @@ def serving() -> Iterator[str]:
         server.shutdown()
 
 
-class CanvasPage:
+class CanvasPage(CanvasTab):
     """A canvas with its pretended host."""
 
     def __init__(self, browser: Browser, url: str, query: str = "", width: int = 1280, **context: Any) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 720}, **context)
-        self.page.set_default_timeout(PATIENCE * 1000)
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        super().__init__(browser.new_page(viewport={"width": width, "height": 720}, **context))
         self.page.goto(f"{url}/tests/canvas/harness.html{query}")
         self.wait("window.painted?.length > 0")
         self.page.locator(".studio").focus()
-        self.stage = self.page.locator(".stage")
 
-    def wait(self, condition: str) -> None:
-        """Wait until a JavaScript expression is true."""
-        self.page.wait_for_function(condition)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the harness's clip."""
+        return 1280, 720
+
+    def settle(self) -> None:
+        """Wait until every question was answered and painted."""
+        self.page.evaluate("settled()")
 
     def said(self, op: str) -> list[dict[str, Any]]:
         """Messages of one kind that the host got."""
@@ -63,60 +64,12 @@ class CanvasPage:
         self.wait(f"host.received.filter((message) => message.op === '{op}').length >= {count}")
         return self.said(op)[count - 1]
 
-    def settle(self) -> None:
-        """Wait until every question was answered and painted."""
-        self.page.evaluate("settled()")
-
-    def at(self, place: Place) -> Place:
-        """CSS pixels of the page, while the frame fits the stage."""
-        bounds = self.stage.bounding_box()
-        assert bounds
-        scale = min((bounds["width"] - 32) / 1280, (bounds["height"] - 32) / 720)
-        return (
-            bounds["x"] + bounds["width"] / 2 + (place[0] - 0.5) * 1280 * scale,
-            bounds["y"] + bounds["height"] / 2 + (place[1] - 0.5) * 720 * scale,
-        )
-
-    def point(self, place: Place) -> None:
-        """Move the mouse."""
-        self.page.mouse.move(*self.at(place))
-
-    def click(self, place: Place, **how: Any) -> None:
-        """Click and wait for the answer."""
-        self.page.mouse.click(*self.at(place), **how)
-        self.settle()
-
-    def drag(self, *places: Place) -> None:
-        """Press, move, release, and wait for the answer."""
-        self.point(places[0])
-        self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*self.at(place), steps=4)
-        self.page.mouse.up()
-        self.settle()
-
-    def press(self, *keys: str) -> None:
-        """Press keys and wait for the answers."""
-        for key in keys:
-            self.page.keyboard.press(key)
-        self.settle()
-
-    def pixel(self, place: Place, layer: int = 0) -> tuple[int, ...]:
-        """RGBA of what is painted: layer 0 has the picture with its masks, layer 1 prompts and previews."""
-        return tuple(self.page.evaluate("place => pixelAt(...place)", [layer, *self.at(place)]))
-
-    def wait_for_pixel(self, place: Place, layer: int, painted: bool) -> None:
-        """Wait until something, or nothing, is painted at a place."""
-        arguments = [layer, *self.at(place)]
-        self.page.wait_for_function(f"place => (pixelAt(...place)[3] > 0) === {str(painted).lower()}", arg=arguments)
-
-    def button(self, name: str) -> Locator:
-        """The button whose label begins so."""
-        return self.page.locator(f"button[aria-label^='{name}']:visible")
-
-    def frame(self) -> int:
-        """The number in the frame field."""
-        return int(self.page.locator(".time-bar input").input_value())
+    def wait_for_ink(self, place: Place, there: bool) -> None:
+        """Wait until something, or nothing, lies over the picture at a place."""
+        deadline = time.monotonic() + PATIENCE
+        while (self.pixel(place, layer=1)[3] > 0) != there:
+            assert time.monotonic() < deadline
+            self.page.wait_for_timeout(20)
 
     def add_three_objects(self) -> None:
         """A click, a box, another click."""

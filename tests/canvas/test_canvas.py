@@ -12,10 +12,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from sam2_core.rle import BoolMask, Rle
+from tests.browser.canvas_tab import PATIENCE
 from tests.browser.studio import browsing
 from tests.canvas.canvas_page import AROUND_BLUE, RED_BALL, SKY, YELLOW_BALL, CanvasPage, serving
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE * 1000)
 Open = Callable[..., CanvasPage]
 BESIDE_THE_DOT = (RED_BALL[0] + 0.03, RED_BALL[1] + 0.03)
 
@@ -160,9 +162,9 @@ def test_hovering_asks_one_question_at_a_time_and_shows_the_newest_answer(canvas
     tab.page.evaluate("host.release()")
     tab.wait("host.received.at(-1).op === 'hover' && Math.abs(host.received.at(-1).x - 0.376) < 0.002")
     assert len(tab.said("hover")) - asked < 10
-    tab.wait_for_pixel(YELLOW_BALL, layer=1, painted=True)
+    tab.wait_for_ink(YELLOW_BALL, there=True)
     tab.point((0.5, 0.5))
-    tab.wait_for_pixel(YELLOW_BALL, layer=1, painted=False)
+    tab.wait_for_ink(YELLOW_BALL, there=False)
 
 
 def test_tracking_pauses_resumes_cancels_and_finishes(canvas: Open) -> None:
