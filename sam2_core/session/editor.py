@@ -125,10 +125,14 @@ class Editor:
         self.document = self.document.changed([change])
 
     def end(self, job: Propagation) -> None:
-        """Tracking is over, wherever it got."""
-        self.store.sync()
+        """Tracking is over, wherever it got.
+
+        Raises:
+            SessionLimit: the disk does not take it; in memory it is there.
+        """
         self._settle(job.object_ids)
         self.tracker.tracks = {key: track.settled() for key, track in self.tracker.tracks.items()}
+        self.store.sync()
 
     def anew(self, model_name: str, model: SAM2) -> Editor:
         """Another editor in place of this one, in which another model has answered all prompts.

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -224,10 +224,10 @@ class Session:
 
     def encode_ahead(self) -> bool:
         """Encode one frame near the playhead, if nobody needs the device or this session; whether there was one."""
-        if self.tracking or not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False):
             return False
         try:
-            return not self._closed and self._editor.encode_near(self.playhead)
+            return not self._closed and not self.tracking and self._editor.encode_near(self.playhead)
         finally:
             self._lock.release()
 
@@ -246,12 +246,13 @@ class Session:
 
     def close(self) -> None:
         """End work here once the frame in work is finished; what is on the disk stays, unless it was temporary."""
+        with self._lock:
+            self._closed = True  # nothing new begins, and what goes on may end
         job = self._job
         if job is not None:
             job.cancel()
             job.wait()
         with self._lock:
-            self._closed = True
             self._editor.store.close()
             self.video.close()
         self.news.tell()
@@ -295,5 +296,5 @@ class Session:
             return change.frame_index, propagation.remaining(self.document)
 
     def _end(self, propagation: Propagation) -> None:
-        with self._lock, suppress(OSError):
+        with self._lock:
             self._editor.end(propagation)

@@ -9,7 +9,7 @@
 A record is whole or it is not there: it carries its length and a checksum, and a line carries its end. The masks that
 answer a prompt are written before its command, those of a sweep after it, one record for each frame as soon as it is
 finished. So at any moment the process may be killed: what is torn, or belongs to no command, lies at the end and is cut
-off. Commands are forced to the disk, masks with them and once a second or so.
+off. Commands are forced to the disk and masks with them, those of a sweep at its end.
 """
 
 from __future__ import annotations
@@ -86,19 +86,22 @@ class Store:
         Raises:
             SessionLimit: there is no room.
         """
-        number = len(self.commands)
+        number, line = len(self.commands), (to_json(command) + "\n").encode("ascii")
         if number >= MOST_COMMANDS:
             raise SessionLimit(f"a session has {MOST_COMMANDS:,} commands at most; save it and start a new one.")
-        before = self._masks.tell()
+        if len(line) > LONGEST_LINE:
+            raise SessionLimit(f"a command takes {LONGEST_LINE:,} bytes at most; give simpler masks.")
+        masks, log = self._masks.tell(), self._log.tell()
         try:
             if change is not None:
                 self.add_change(number, change)
-            _append(self._log, (to_json(command) + "\n").encode("ascii"), self._room)
-        except SessionLimit:  # masks without their command belong to nobody
+            _append(self._log, line, self._room)
+            self.sync()
+        except SessionLimit:  # what was refused must not be there after a restart
             self._places.pop(number, None)
-            _cut(self._masks, before)
+            _cut(self._masks, masks)
+            _cut(self._log, log)
             raise
-        self.sync()
         self.commands.append(command)
         return number
 
@@ -109,6 +112,8 @@ class Store:
             SessionLimit: there is no room.
         """
         payload = _pack(number, change)
+        if len(payload) > _LARGEST_RECORD:
+            raise SessionLimit(f"a frame's masks take {_LARGEST_RECORD:,} bytes at most; track fewer objects.")
         place = self._masks.tell()
         _append(self._masks, _FRAME.pack(len(payload), zlib.crc32(payload)) + payload, self._room)
         self._places[number].append(place)
@@ -129,9 +134,16 @@ class Store:
         return len(self._places.get(number, ()))
 
     def sync(self) -> None:
-        """Force what was written to the disk."""
-        for file in (self._masks, self._log):
-            os.fsync(file.fileno())
+        """Force what was written to the disk.
+
+        Raises:
+            SessionLimit: it does not take it.
+        """
+        try:
+            for file in (self._masks, self._log):
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _not_saved(error) from error
 
     def close(self) -> None:
         """Let go of the files."""
@@ -245,7 +257,11 @@ def _append(file: FileIO, data: bytes, room: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         _cut(file, end)
-        raise SessionLimit(f"the session cannot be saved ({error.strerror}); make room on the disk.") from error
+        raise _not_saved(error) from error
+
+
+def _not_saved(error: OSError) -> SessionLimit:
+    return SessionLimit(f"the session cannot be saved ({error.strerror}); make room on the disk.")
 
 
 def model_of(commands: Sequence[Command]) -> str:

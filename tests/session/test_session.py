@@ -12,7 +12,7 @@ import pytest
 from sam2_core.errors import PromptError, SessionLimit, SessionNotFound
 from sam2_core.prompts import Box, Point, Prompt
 from sam2_core.rle import Rle
-from sam2_core.session import JobStatus, Session
+from sam2_core.session import JobStatus, Progress, Session
 from sam2_core.session.commands import (
     AddObject,
     Choose,
@@ -507,6 +507,24 @@ def test_a_model_that_cannot_answer_leaves_all_as_it_was(opened: Open) -> None:
     assert session.model_name == "fake"
     session.do(click(1, 3))
     assert sorted(path.name for path in session.folder.iterdir()) == ["commands-0.jsonl", "masks-0.bin", "session.json"]
+
+
+def test_nothing_begins_while_a_session_closes(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened()
+    session.do(click())
+    job = session.track()
+    wait = job.wait
+
+    def wait_and_track() -> Progress:
+        progress = wait()
+        with pytest.raises(SessionNotFound, match="has ended"):
+            session.track()
+        return progress
+
+    monkeypatch.setattr(job, "wait", wait_and_track)
+    session.close()
+    assert session.job is job
+    assert not session.tracking
 
 
 def test_a_closed_session_says_so_and_its_work_stays(opened: Open) -> None:

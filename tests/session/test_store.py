@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -99,6 +100,36 @@ def test_a_full_session_takes_nothing_half(tmp_path: Path) -> None:
     store.add(Undo())
     store.close()
     assert reread(tmp_path) == ([UseModel("fake"), Undo()], [[], []])
+
+
+def test_what_the_disk_refuses_is_not_there_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path)
+    before = list(store.commands), store_bytes(tmp_path)
+
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(SessionLimit, match="No space left on device"):
+            store.add(click(3, 2), Change(2, {3: MASK}))
+    assert (store.commands, store_bytes(tmp_path)) == before
+    store.add(Undo())
+    store.close()
+    assert reread(tmp_path)[0] == [*before[0], Undo()]
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path)
+    before = store_bytes(tmp_path)
+    monkeypatch.setattr("sam2_core.session.store._LARGEST_RECORD", 20)
+    with pytest.raises(SessionLimit, match="20 bytes at most"):
+        store.add(click(3, 2), Change(2, {3: MASK}))
+    monkeypatch.setattr("sam2_core.session.store.LONGEST_LINE", 30)
+    with pytest.raises(SessionLimit, match="30 bytes at most"):
+        store.add(click(3, 2))
+    assert store_bytes(tmp_path) == before
+    store.close()
 
 
 def store_bytes(folder: Path) -> int:
