@@ -51,7 +51,8 @@ def told(cleared: Any) -> Callable[[Callback], Callback]:
 
 
 def _warn(error: Sam2Error) -> None:
-    gr.Warning(html.escape(error_message(error)["message"]))  # Gradio shows HTML, and this may quote a file's name
+    message = html.escape(error_message(error)["message"])  # Gradio shows HTML, and this may quote a file's name
+    gr.Warning(message, title="Not done")
 
 
 def _value(messages: Sequence[Message]) -> str:

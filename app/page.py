@@ -117,7 +117,7 @@ def _lay_out_start(clips: list[Path]) -> _Start:
             upload = gr.UploadButton(
                 "Upload your own",
                 file_count="multiple",
-                file_types=["video", "image"],
+                file_types=["video", "image", ".ts", ".mts", ".3gp"],  # whose type Python does not know
                 variant="primary",
                 scale=0,
                 min_width=190,

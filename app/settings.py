@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ CACHE_SECONDS = (600, 3600)
 """How often Gradio looks for files that it served, and after what age it deletes them."""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
-SESSIONS = Path(os.environ.get("MASKLET_SESSIONS") or Path(tempfile.gettempdir()) / f"masklet-studio-{os.getuid()}")
-"""Where sessions are kept, and found again after a restart."""
+SESSIONS = Path(os.environ.get("MASKLET_SESSIONS") or Path.home() / ".cache" / "masklet-studio")
+"""Where sessions are kept for this user of the machine alone, and found again after a restart."""
 
 _STYLE = Path(__file__).parent / "static" / "page.css"
 
@@ -35,6 +34,7 @@ def launch_options(manager: SessionManager) -> dict[str, Any]:
         "footer_links": ["api"],
         "app_kwargs": {"routes": routes(manager, Proxies())},
         "max_file_size": LIMITS.upload_bytes,
+        "max_threads": 4 * LIMITS.sessions,  # each canvas that follows its tracking waits in one
         "run_history": False,  # it would keep what a visitor does in the browser
         "ssr_mode": False,  # a second server, in Node, that gains this page nothing
     }
