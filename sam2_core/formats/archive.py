@@ -53,7 +53,7 @@ def open_members(path: Path) -> Iterator[Members]:
         raise PromptError(f"{path.name!r} has more than {_LARGEST_ARCHIVE >> 20} MiB; split it by frames.")
     with contextlib.ExitStack() as opened:
         with _damage(path.name):
-            archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(_ModestFile(path))))
+            archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(ModestFile(path, _LARGEST_LIST))))
             members = _zip(path.name, archive)
         yield members
 
@@ -69,8 +69,17 @@ def _damage(name: str) -> Iterator[None]:
         raise PromptError(f"{name!r} cannot be read ({reason}); pack it again, without a password.") from error
 
 
-class _ModestFile(io.FileIO):
-    """A file that is read in small parts, because zipfile reads a zip's whole list of contents before one can count."""
+class ModestFile(io.FileIO):
+    """A file that is read in small parts, because zipfile reads a zip's whole list of contents before one can count.
+
+    Args:
+        path: of a zip.
+        largest_list: bytes that its list of contents may have.
+    """
+
+    def __init__(self, path: Path, largest_list: int) -> None:
+        super().__init__(path)
+        self._largest_list = largest_list
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As any file does, but no more than a plausible list at a time.
@@ -78,7 +87,7 @@ class _ModestFile(io.FileIO):
         Raises:
             PromptError: more is asked for.
         """
-        if size is not None and size > _LARGEST_LIST:
+        if size is not None and size > self._largest_list:
             raise PromptError("the zip's list of contents is far too long; split it by frames.")
         return super().read(size) or b""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sam2_core.errors import ProjectError
+from sam2_core.formats.archive import ModestFile
 from sam2_core.session.header import HEADER, Header
 from sam2_core.session.store import Store
 
@@ -64,7 +65,7 @@ def unpack_project(path: Path, folder: Path, limits: ProjectLimits) -> Header:
         ProjectError: it is not a project file, is damaged, or unpacks to too much.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with ModestFile(path, 2 * _CHUNK) as file, zipfile.ZipFile(file) as archive:
             names = [member.filename for member in archive.infolist()]
             if len(names) != len(set(names)) or not {HEADER, _COMMANDS, _MASKS} <= set(names) <= {*_ALL}:
                 raise ProjectError("this is not a project file of this program; choose one that was saved here.")

@@ -23,6 +23,7 @@ from sam2_core.media import open_video
 from sam2_core.rle import Rle
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
 from sam2_core.session.commands import Choose, EditObject, SetMask, Track, Undo
+from sam2_core.session.project import ProjectLimits, unpack_project
 from sam2_core.tracking import Direction
 from sam2_core.weights import load_model
 from tests.session.test_manager import load
@@ -183,6 +184,14 @@ def test_harm_is_one_sentence(
     assert len(manager) == count
     assert sorted((tmp_path / "root").iterdir()) == places
     assert not (tmp_path.parent / "evil.py").exists()
+
+
+def test_a_list_of_very_many_members_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zipped({str(k): b"" for k in range(2000)}, tmp_path / "many.zip")
+    monkeypatch.setattr("sam2_core.session.project._CHUNK", 20_000)
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda _: pytest.fail("it was read"))
+    with pytest.raises(ProjectError, match="cannot be read"):
+        unpack_project(path, tmp_path, ProjectLimits())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"GIF89a", b"\0" * 10_000])
