@@ -27,6 +27,8 @@ from widgets.protocol import Message, error_message, parse_pick, reply_number
 SKIP = gr.skip()
 Values = tuple[Any, ...]
 Callback = Callable[..., Iterator[Any]]
+_NOTHING_AROUND: Values = (SKIP,) * 5
+_NOTHING_OPENED: Values = (SKIP, "", *_NOTHING_AROUND)
 
 
 def told(cleared: Any) -> Callable[[Callback], Callback]:
@@ -95,7 +97,7 @@ class Callbacks:
         try:
             return _around(self._manager.get(token))
         except Sam2Error:  # which the canvas is told
-            return SKIP, SKIP, SKIP, SKIP
+            return _NOTHING_AROUND
 
     def unload(self, request: gr.Request) -> None:
         """The page was closed, or the connection dropped: its session rests soon, and wakes when someone comes back."""
@@ -103,7 +105,7 @@ class Callbacks:
 
     # Clips -------------------------------------------------------------------------------------------------------
 
-    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
+    @told(_NOTHING_OPENED)
     def open_example(self, token: str, model: str, event: gr.EventData) -> Iterator[Values]:
         """Open an example clip; the session that was open on this page ends."""
         place = parse_pick(event._data)
@@ -111,19 +113,19 @@ class Callbacks:
             raise ProtocolError("there is no such example; reload the page.")
         yield from self._open(token, lambda: self._manager.open(self._clips[place], model))
 
-    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
+    @told(_NOTHING_OPENED)
     def open_upload(self, token: str, uploads: list[str], model: str) -> Iterator[Values]:
         """Open what was uploaded; several pictures become a clip in the order of their names."""
         with tempfile.TemporaryDirectory(prefix="masklet-upload-") as folder:
             yield from self._open(token, lambda: self._manager.ingest(_one_path(uploads, Path(folder)), model))
 
-    @told((SKIP, "", SKIP, SKIP, SKIP, SKIP))
+    @told(_NOTHING_OPENED)
     def open_project(self, token: str, upload: str) -> Iterator[Values]:
         """Go on with a project that was saved here or elsewhere."""
         yield from self._open(token, lambda: self._manager.open_project(Path(upload)))
 
     def _open(self, token: str, opening: Callable[[], Session]) -> Iterator[Values]:
-        yield SKIP, fragments.note("Reading the clip …"), SKIP, SKIP, SKIP, SKIP
+        yield SKIP, fragments.note("Reading the clip …"), *_NOTHING_AROUND
         session = opening()
         self._manager.close(token)
         yield _value([Conversation(session).state()]), "", *_around(session)
@@ -199,9 +201,9 @@ class Callbacks:
 
 
 def _around(session: Session) -> Values:
-    """Format menu, and what :func:`_model_shown` gives."""
+    """Format menu, what was said of files, and what :func:`_model_shown` gives."""
     formats = menus.formats(session.video)
-    return gr.update(choices=formats, value=formats[0][1]), *_model_shown(session.model_name)
+    return gr.update(choices=formats, value=formats[0][1]), "", *_model_shown(session.model_name)
 
 
 def _model_shown(name: str) -> Values:

@@ -80,5 +80,5 @@ def _bar(fraction: float, text: str) -> str:
     return (
         f'<div class="progress" role="progressbar" aria-valuenow="{fraction * 100:.0f}">'
         f'<i style="width:{fraction:.1%}"></i></div>'
-        f'<p class="note">{text}</p>'
+        f'<p class="note">{html.escape(text)}</p>'
     )

@@ -165,7 +165,7 @@ def _wire(
     canvas.said(do.said, None, canvas, trigger_mode="multiple", concurrency_limit=None, **common)
 
     model = [top.model, top.current_model, top.banner]
-    around = [files.format, *model]
+    around = [files.format, files.status, *model]
     page.load(do.attach, token, around, **asking)
     opened = [canvas, start.status, *around]
     start.examples.pick(do.open_example, [token, top.current_model], opened, **opening)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sam2_core.errors import SessionLimit
+from sam2_core.errors import Sam2Error, SessionLimit
 from sam2_core.formats import AnnotatedObject, Annotation
 from sam2_core.session import Session
 
@@ -30,10 +30,16 @@ def make_file(session: Session, name: str, write: Callable[[Path], object]) -> P
         session: whose folder it goes to.
         name: safe on every system, as :attr:`Annotation.stem` is.
         write: writes it, whole or not at all.
+
+    Raises:
+        Sam2Error: it cannot be written.
     """
     folder = _folder(session)
-    folder.mkdir(exist_ok=True)
-    write(folder / name)
+    try:
+        folder.mkdir(exist_ok=True)
+        write(folder / name)
+    except OSError as error:
+        raise Sam2Error(f"{name!r} cannot be written: {error.strerror or error}.") from error
     for other in folder.iterdir():
         if other.name != name and other.suffix not in _BEING_WRITTEN:
             other.unlink(missing_ok=True)

@@ -96,10 +96,11 @@ class SessionManager:
                 finally:
                     (folder / name).rename(folder / MEDIA)
                 return self._begin(token, folder, model_name, None, name)
-        except OSError as error:
-            raise VideoError("the upload did not arrive whole; upload it again.") from error
-        finally:
+        except BaseException as error:
             delete(upload)
+            if isinstance(error, OSError):
+                raise VideoError("the upload did not arrive whole; upload it again.") from error
+            raise
 
     def open_project(self, upload: Path, clip: Path | None = None) -> Session:
         """A session from a project file, which is deleted.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -111,10 +113,10 @@ def test_a_closed_tab_is_detached(
 
 
 def test_a_reloaded_page_shows_what_suits_its_session(do: Callbacks, session: Session) -> None:
-    formats, model, current, banner = do.attach(session.token)
+    formats, status, model, current, banner = do.attach(session.token)
     assert ("Overlay video", "overlay") in formats["choices"]
     assert ("Overlay picture", "overlay-picture") not in formats["choices"]
-    assert (model["value"], current) == (POCKET.name, POCKET.name)
+    assert (status, model["value"], current) == ("", POCKET.name, POCKET.name)
     assert "not SAM 2.1" in banner
     assert all(map(is_skip, do.attach("")))
 
@@ -221,6 +223,15 @@ def test_an_export_is_bounded(clip: Path, tmp_path: Path, warnings: list[str]) -
     assert list(Callbacks(manager, []).export(session.token, "cutout"))[-1] == ""
     assert "choose another format" in warnings[0]
     manager.shut_down()
+
+
+def test_a_full_disk_is_one_sentence(
+    do: Callbacks, session: Session, monkeypatch: pytest.MonkeyPatch, warnings: list[str]
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+    monkeypatch.setattr(Session, "save_project", Mock(side_effect=full))
+    assert list(do.save_project(session.token))[-1] == ""
+    assert warnings == ["&#x27;a_red_square-project.zip&#x27; cannot be written: No space left on device."]
 
 
 def test_the_script_is_python(do: Callbacks, session: Session) -> None:

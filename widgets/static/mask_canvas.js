@@ -2271,7 +2271,7 @@ class Studio {
     this.pending.clear();
     this.range = { first: null, last: null };
     this.brushRadius = Math.max(3, Math.round(this.session.clip.width / 80));
-    this.goTo(clamp(this.wanted, 0, this.session.clip.frames - 1));
+    this.goTo(0);
   }
 
   onResults(message, buffers) {
