@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from sam2_core.errors import ProjectError
+from sam2_core.errors import ProjectError, SessionLimit
 from sam2_core.formats.archive import ModestFile
+from sam2_core.media import replacing
 from sam2_core.session.header import HEADER, Header
 from sam2_core.session.store import Store
 
@@ -44,16 +45,20 @@ def write_project(store: Store, path: Path, media: Path | None) -> None:
         store: the session's.
         path: the file to write.
         media: the clip to put in; ``None`` leaves it out, and whoever opens the project needs to have it.
+
+    Raises:
+        SessionLimit: the disk does not take it.
     """
     header = replace(store.header, media=None, generation=0)
-    draft = path.with_name(f"{path.name}.new")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(HEADER, header.to_json())
-        archive.write(store.folder / store.header.commands_file, _COMMANDS)
-        archive.write(store.folder / store.header.masks_file, _MASKS)
-        if media is not None:
-            archive.write(media, MEDIA, zipfile.ZIP_STORED)  # clips are compressed already
-    draft.replace(path)
+    try:
+        with replacing(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.writestr(HEADER, header.to_json())
+            archive.write(store.folder / store.header.commands_file, _COMMANDS)
+            archive.write(store.folder / store.header.masks_file, _MASKS)
+            if media is not None:
+                archive.write(media, MEDIA, zipfile.ZIP_STORED)  # clips are compressed already
+    except OSError as error:
+        raise SessionLimit(f"the project cannot be saved ({error.strerror}); make room on the disk.") from error
 
 
 def unpack_project(path: Path, folder: Path, limits: ProjectLimits) -> Header:

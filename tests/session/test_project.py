@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam2_core.errors import ProjectError, Sam2Error
+from sam2_core.errors import ProjectError, Sam2Error, SessionLimit
 from sam2_core.media import open_video
 from sam2_core.rle import Rle
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
@@ -93,6 +94,21 @@ def test_a_project_without_its_clip_needs_it(manager: SessionManager, clip: Path
     opened.touched -= manager.limits.idle_seconds
     manager.sweep()
     assert manager.get(opened.token).document == session.document  # it rested, and finds the clip again
+
+
+def test_a_full_disk_leaves_no_half_project(
+    manager: SessionManager, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, folder = worked(manager.open(clip, "pocket")), tmp_path / "taken home"
+    folder.mkdir()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with pytest.raises(SessionLimit, match="cannot be saved .No space left on device.; make room"):
+        session.save_project(folder / "it.zip")
+    assert list(folder.iterdir()) == []
 
 
 # Hostile files --------------------------------------------------------------------------------------------------------
