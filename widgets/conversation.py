@@ -103,7 +103,7 @@ class Conversation:
                 for state in objects
                 for frame, prompt in sorted(state.prompts.items())
             ],
-            "scores": [score_fields(state.object_id, dict(state.masklet)) for state in objects if state.masklet],
+            "scores": [score_fields(state.object_id, state.masklet) for state in objects if state.masklet],
             "locked_frames": [[state.object_id, frame] for state in objects for frame in sorted(state.locked_frames)],
             "job": progress_message(job.progress) if job is not None and not job.over else None,
             "can_undo": session.can_undo,

@@ -17,7 +17,7 @@ import numpy as np
 
 from sam2_core.errors import ProtocolError
 from sam2_core.prompts import Box, Point, Prompt
-from sam2_core.results import Masklet, ObjectMask
+from sam2_core.results import ObjectMask
 from sam2_core.rle import Rle
 from sam2_core.session import JobStatus, Progress
 from sam2_core.session.commands import (
@@ -365,12 +365,13 @@ def prompt_fields(object_id: int, frame_index: int, prompt: Prompt) -> Message:
     }
 
 
-def score_fields(object_id: int, masklet: Masklet) -> Message:
+def score_fields(object_id: int, masklet: Mapping[int, ObjectMask]) -> Message:
     """An object's scores on all frames from its first mask to its last."""
     first, last = (min(masklet), max(masklet)) if masklet else (0, -1)
     values = np.full((2, last - first + 1), np.nan, dtype="<f4")
-    for frame_index, mask in masklet.items():
-        values[:, frame_index - first] = mask.predicted_iou, mask.object_score
+    places = np.fromiter(masklet, np.int64, len(masklet)) - first  # of thousands of frames, after every click
+    values[0, places] = np.fromiter((mask.predicted_iou for mask in masklet.values()), "<f4", len(masklet))
+    values[1, places] = np.fromiter((mask.object_score for mask in masklet.values()), "<f4", len(masklet))
     iou, score = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
     return {"obj": object_id, "first": first, "iou": iou, "score": score}
 
