@@ -67,6 +67,7 @@ Promise.all([import(root + moduleUrl), isTaken()]).then(([{ mount }, taken]) => 
   const observer = new MutationObserver(() => {
     if (host.isConnected) return;
     observer.disconnect();
+    tabs.close(); // or the next mount would take itself for a copy
     canvas.destroy();
   });
   observer.observe(document.body, { childList: true, subtree: true });
