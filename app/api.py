@@ -1,7 +1,6 @@
 """What scripts may call: a picture or a video and prompts in, masks out; nothing is kept between two calls."""
 
-from __future__ import annotations
-
+# Without "from __future__ import annotations": Gradio documents the endpoints by the annotations themselves.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

@@ -309,3 +309,7 @@ def test_scripts_see_two_endpoints(manager: SessionManager) -> None:
     info = build_page(manager).get_api_info()
     assert info is not None
     assert sorted(info["named_endpoints"]) == ["/segment_image", "/track_video"]
+    image, _, model = info["named_endpoints"]["/segment_image"]["parameters"]
+    assert (image["python_type"]["type"], model["parameter_default"]) == ("filepath", "pocket")
+    (answer,) = info["named_endpoints"]["/segment_image"]["returns"]
+    assert "segmentation" in answer["type"]["items"]["properties"]
