@@ -20,7 +20,8 @@ IMAGES = ROOT / "docs" / "images"
 MIDDLE = 66
 BUNNY = (0.35, 0.6)
 AROUND_BUNNY = ((0.12, 0.08), (0.49, 0.88))
-STONE = (0.8, 0.55)
+BOULDERS = (0.17, 0.68)
+AROUND_STONE = ((0.62, 0.4), (0.99, 0.66))
 STROKE = ((0.04, 0.72), (0.1, 0.62), (0.13, 0.75))
 
 
@@ -29,15 +30,16 @@ def prompted(tab: Studio) -> Studio:
     tab.open_example()
     tab.go_to(MIDDLE)
     tab.drag(*AROUND_BUNNY)
+    tab.click(BOULDERS, button="right")
     tab.press("n")
-    tab.click(STONE)
+    tab.drag(*AROUND_STONE)
     return tab
 
 
 def tracked(tab: Studio) -> Studio:
     """The same through the whole clip."""
     prompted(tab).track()
-    tab.go_to(MIDDLE - 24)
+    tab.go_to(MIDDLE + 6)
     tab.press("Escape")
     return tab
 
