@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import html
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.results import annotation_of, bounded, make_file
 from app.routes import export_url
 from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound
 from sam2_core.formats import find_export, import_masks
+from sam2_core.media import in_order
 from sam2_core.session import Session, SessionManager
 from sam2_core.session.commands import ImportMasks
 from widgets.conversation import NO_SESSION, Conversation
@@ -240,12 +240,6 @@ def _one_path(uploads: Sequence[str], folder: Path) -> Path:
         return Path(uploads[0])
     together = folder / f"{len(uploads)} pictures"
     together.mkdir()
-    for place, upload in enumerate(sorted(map(Path, uploads), key=_as_people_sort)):
+    for place, upload in enumerate(in_order([Path(upload) for upload in uploads])):
         upload.rename(together / f"{place:05d}{upload.suffix}")
     return together
-
-
-def _as_people_sort(path: Path) -> list[tuple[int, str]]:
-    """``9.jpg`` before ``10.jpg``."""
-    parts = re.split(r"([0-9]{1,18})", path.name.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -3,6 +3,7 @@
 from sam2_core.media.encode import PRORES_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
 from sam2_core.media.files import replacing
 from sam2_core.media.frames import Video, open_video, video_from_array
+from sam2_core.media.pictures import in_order, pictures_in
 from sam2_core.media.proxy import write_proxy
 from sam2_core.media.render import (
     PALETTE,
@@ -24,11 +25,13 @@ __all__ = [
     "VideoWriter",
     "cut_out",
     "encode_jpeg",
+    "in_order",
     "label_map",
     "object_colour",
     "open_video",
     "overlay",
     "palette_image",
+    "pictures_in",
     "replacing",
     "save_palette_png",
     "video_from_array",

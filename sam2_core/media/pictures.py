@@ -81,7 +81,7 @@ class FolderSource:
 
     def __init__(self, path: Path, limits: MediaLimits) -> None:
         self._limits = limits
-        self._paths = _in_order([each for each in path.iterdir() if _is_frame(each)])
+        self._paths = pictures_in(path)
         self.count = len(self._paths)
         if not self._paths:
             raise VideoError(f"the folder {path.name!r} holds no pictures; it needs one (jpg, png, ...) per frame.")
@@ -124,11 +124,25 @@ _ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, in the order of the frames.
+
+    Raises:
+        VideoError: two of them have the same number.
+    """
+    return in_order([each for each in folder.iterdir() if _is_frame(each)])
+
+
 def _is_frame(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _in_order(paths: list[Path]) -> list[Path]:
+def in_order(paths: list[Path]) -> list[Path]:
+    """Files as frames: by their numbers where names are numbers, else by name, with ``9`` before ``10``.
+
+    Raises:
+        VideoError: two of them have the same number.
+    """
     if not all(re.fullmatch(r"[0-9]+", path.stem) for path in paths):
         return sorted(paths, key=_natural)
     ordered = sorted(paths, key=lambda path: (int(path.stem), path.name))

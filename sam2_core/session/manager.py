@@ -122,7 +122,7 @@ class SessionManager:
                 header = unpack_project(upload, folder, bounds)
                 if clip is not None:
                     replace(header, media=str(clip.absolute())).write(folder)
-                elif not (folder / MEDIA).is_file():
+                elif not (folder / MEDIA).exists():
                     raise ProjectError(f"this project has no clip in it; open it together with {header.name!r}.")
                 return self._begin_again(token, folder)
         except OSError as error:

@@ -234,10 +234,9 @@ class Session:
     # What is taken home ------------------------------------------------------------------------------------------
 
     def save_project(self, path: Path) -> None:
-        """Write a project file, with the clip in it where that is a file."""
+        """Write a project file, with the clip in it where that is on the disk."""
         with self._open():
-            media = self.media
-            write_project(self._editor.store, path, media if media and media.is_file() else None)
+            write_project(self._editor.store, path, self.media)
 
     def script(self, clip: str | None = None) -> str:
         """A Python script that does it all again, with the clip at this path, or beside it under its own name."""

@@ -173,6 +173,19 @@ def test_pictures_become_a_clip_in_the_order_that_people_expect(
     assert list(temporary.iterdir()) == []
 
 
+def test_a_project_brings_its_pictures_along(do: Callbacks, manager: SessionManager, tmp_path: Path) -> None:
+    for number in (1, 2):
+        Image.new("RGB", (32, 24), (number, 0, 0)).save(tmp_path / f"{number}.PNG")
+    *_, last = do.open_upload("", [str(tmp_path / "2.PNG"), str(tmp_path / "1.PNG")], POCKET.name)
+    token = opened(last)
+    list(do.save_project(token))
+    project = manager.get(token).folder / "exports" / "2_pictures-project.zip"
+    *_, last = do.open_project(token, uploaded(project, "p.zip"))
+    video = manager.get(opened(last)).video
+    assert [int(frame[0, 0, 0]) for frame in video] == [1, 2]
+    assert video.name == "2 pictures"
+
+
 def test_all_pictures_count_for_the_size_of_an_upload(clip: Path, tmp_path: Path, warnings: list[str]) -> None:
     size = clip.stat().st_size
     manager = SessionManager(ModelPool(load), Limits(upload_bytes=2 * size), tmp_path / "small")

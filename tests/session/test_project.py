@@ -140,6 +140,13 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
     "bomb in the log": (lambda m: {**m, "commands.jsonl": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
     "bomb in the masks": (lambda m: {**m, "masks.bin": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
     "bomb as a clip": (lambda m: {**m, "media": b"\0" * 50_000_000}, "unpacks to more than 1 MB"),
+    "pictures beside a clip": (lambda m: {**m, "media/00000.png": b"x"}, "not a project file"),
+    "a picture's traversal": (lambda m: {**m, "media/../../evil.py": b"x"}, "not a project file"),
+    "bomb of pictures": (
+        lambda m: _pictures(m, {f"{k:05d}.png": b"\0" * 300_000 for k in range(9)}),
+        "unpacks to more than",
+    ),
+    "pictures that are none": (lambda m: _pictures(m, {"00000.png": b"x"}), "not a picture"),
     "no clip at all": (lambda m: {**m, "media": b"no video"}, "neither a video"),
     "another format": (lambda m: {**m, "session.json": b'{"format": "word"}'}, "not a session of this program"),
     "header is a list": (lambda m: {**m, "session.json": b"[1, 2]"}, "not a session of this program"),
@@ -176,6 +183,11 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
     "object 0": (lambda m: {**m, "masks.bin": change(1, 2, 0, FULL, object_id=0)}, "out of range"),
     "a record that is too short": (lambda m: {**m, "masks.bin": record(b"\x01")}, "cannot be read"),
 }
+
+
+def _pictures(members: Members, pictures: Members) -> Members:
+    others = {name: content for name, content in members.items() if name != "media"}
+    return others | {f"media/{name}": content for name, content in pictures.items()}
 
 
 def header(members: Members, **changed: object) -> bytes:
