@@ -6,6 +6,7 @@ and take masks in and out.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,5 +192,5 @@ def _wire(
 
 def _offer_api(manager: SessionManager) -> None:
     api = Api(manager.models, manager.turns, LIMITS.media)
-    offer(api.segment_image, api_name="segment_image")
-    offer(api.track_video, api_name="track_video")
+    for endpoint in (api.segment_image, api.track_video):
+        offer(endpoint, api_description=(inspect.getdoc(endpoint) or "").replace("``", ""))
