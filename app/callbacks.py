@@ -57,9 +57,15 @@ def _warn(error: Sam2Error) -> None:
     gr.Warning(message, title="Not done")
 
 
-def _value(messages: Sequence[Message]) -> str:
-    """Messages as the canvas component takes them."""
-    return json.dumps(messages, separators=(",", ":"))
+def _value(messages: Sequence[Message], token: object = None) -> str:
+    """Messages as the canvas component takes them.
+
+    Args:
+        messages: for the canvas.
+        token: of the session that they are about; news of a session that was left in the meantime are dropped. Without
+            it they open another one.
+    """
+    return json.dumps({"token": token, "messages": messages}, separators=(",", ":"))
 
 
 class Callbacks:
@@ -86,11 +92,11 @@ class Callbacks:
         except Sam2Error as error:
             if token:
                 _warn(error)
-            yield _value(_without_session(message, error))
+            yield _value(_without_session(message, error), token)
             return
         self._tokens[request.session_hash or ""] = session.token
         for batch in Conversation(session).answer(message):
-            yield _value(batch)
+            yield _value(batch, token)
 
     def attach(self, token: str) -> Values:
         """The page was loaded: all that lies around the canvas suits the session of this tab, if there is one."""
@@ -127,8 +133,8 @@ class Callbacks:
     def _open(self, token: str, opening: Callable[[], Session]) -> Iterator[Values]:
         yield SKIP, fragments.note("Reading the clip …"), *_NOTHING_AROUND
         session = opening()
-        self._manager.close(token)
         yield _value([Conversation(session).state()]), "", *_around(session)
+        self._manager.close(token)
 
     # Masks in and out --------------------------------------------------------------------------------------------
 
@@ -170,7 +176,7 @@ class Callbacks:
         session.do(ImportMasks.of(masklets, session.document.next_object_id))
         masks, objects = sum(map(len, masklets.values())), len(masklets)
         done = f"Imported masks: {masks}, new objects: {objects}. Undo takes them back."
-        yield _value([Conversation(session).state()]), fragments.note(done)
+        yield _value([Conversation(session).state()], token), fragments.note(done)
 
     # Models ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +196,7 @@ class Callbacks:
         if session is not None:
             yield SKIP, SKIP, SKIP, fragments.note(f"Asking {name} again what you asked before …"), SKIP
             session.use(name, model)
-            state = _value([Conversation(session).state()])
+            state = _value([Conversation(session).state()], token)
         yield *_model_shown(name), "", state
 
     def _session_of(self, token: str) -> Session | None:

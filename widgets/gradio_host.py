@@ -13,7 +13,8 @@ _STATIC = Path(__file__).parent / "static"
 class MaskCanvas(gr.HTML):
     """The canvas as a Gradio component; its module comes from an address, for a page has no place for it.
 
-    Its value is a JSON text, a list of messages for the canvas (see ``docs/protocol.md``). Event: ``said`` with
+    Its value is a JSON text: ``messages`` for the canvas (see ``docs/protocol.md``), and the ``token`` of the session
+    that they are about, or null where they open one. Event: ``said`` with
     ``{"token": ..., "message": ...}``, one message from the canvas.
 
     Args:
@@ -34,4 +35,4 @@ class MaskCanvas(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """What the value is, for those who ask Gradio."""
-        return {"type": "string", "description": "a JSON list of messages for the canvas"}
+        return {"type": "string", "description": "JSON: token of a session, and messages for the canvas"}

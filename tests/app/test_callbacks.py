@@ -36,7 +36,15 @@ def event(**data: object) -> Any:
 def said(do: Callbacks, token: str, message: Mapping[str, object]) -> list[Message]:
     """All answers to one message of the canvas."""
     answers = do.said(event(token=token, message={"rid": 7, **message}), REQUEST)
-    return [each for value in answers for each in json.loads(value)]
+    return [each for value in answers for each in messages(value, token)]
+
+
+def messages(value: str, token: object) -> list[Message]:
+    """What the canvas is told about a session."""
+    told = json.loads(value)
+    assert told["token"] == token
+    found: list[Message] = told["messages"]
+    return found
 
 
 def ops(messages: list[Message]) -> list[str]:
@@ -49,7 +57,7 @@ def is_skip(value: object) -> bool:
 
 def opened(values: tuple[Any, ...]) -> str:
     """The token of the session that the canvas is shown."""
-    (state,) = json.loads(values[0])
+    (state,) = messages(values[0], None)
     assert state["op"] == "state"
     assert isinstance(state["token"], str)
     return state["token"]
@@ -78,7 +86,7 @@ def test_tracking_streams_to_its_end(do: Callbacks, session: Session) -> None:
 
 @pytest.mark.parametrize("data", [{}, {"token": 7}, {"token": ["x"], "message": None}, {"message": {"v": 1}}])
 def test_a_canvas_without_a_session_is_shown_none(do: Callbacks, data: dict[str, object], warnings: list[str]) -> None:
-    answers = [json.loads(value) for value in do.said(event(**data), REQUEST)]
+    answers = [messages(value, data.get("token")) for value in do.said(event(**data), REQUEST)]
     assert [(message["op"], message["clip"]) for (message,) in answers] == [("state", None)]
     assert len(warnings) == ("token" in data)
 
@@ -263,7 +271,7 @@ def test_an_export_comes_back_as_new_objects_in_one_step(do: Callbacks, session:
     exported = uploaded(session.folder / "exports" / "a_red_square-sav.json", "masks.json")
     *_, (value, status) = do.import_masks(session.token, exported)
     assert f"Imported masks: {FRAMES}, new objects: 1." in status
-    (state,) = json.loads(value)
+    (state,) = messages(value, session.token)
     assert [each["obj"] for each in state["objects"]] == [1, 2]
     mine, theirs = session.document.masklets().values()
     assert [mask.mask for mask in theirs.values()] == [mine[frame].mask for frame in range(FRAMES)]
@@ -290,7 +298,7 @@ def test_another_model_answers_anew(do: Callbacks, session: Session) -> None:
     *_, (menu, current, banner, status, value) = do.change_model(session.token, OTHER, POCKET.name)
     assert (menu["value"], current, status) == (OTHER, OTHER, "")
     assert "by Meta" in banner
-    (state,) = json.loads(value)
+    (state,) = messages(value, session.token)
     assert state["model"] == {"name": OTHER, "note": ""}
     assert session.model_name == OTHER
 

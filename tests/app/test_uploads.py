@@ -63,7 +63,7 @@ def test_an_upload_is_ready_for_masks_or_one_sentence(
         return
 
     assert told == []
-    (state,) = json.loads(opened[0])
+    (state,) = json.loads(opened[0])["messages"]
     height, width = upload.size
     assert (state["clip"]["height"], state["clip"]["width"], state["clip"]["name"]) == (height, width, upload.name)
     session = manager.get(state["token"])

@@ -13,7 +13,9 @@ const deliver = (message) => listeners.forEach((listener) => listener(message));
 
 const receive = () => {
   if (!props.value) return;
-  for (const message of JSON.parse(props.value)) {
+  const { token: subject, messages } = JSON.parse(props.value);
+  if (subject !== null && subject !== token()) return; // of a session that was left
+  for (const message of messages) {
     const opens = message.clip && document.body.dataset.masklet !== 'studio';
     if (message.op === 'state') {
       if (message.token) sessionStorage.setItem(KEY, message.token);
