@@ -1,8 +1,8 @@
 """A model that computes nothing worth the name: a few numbers a frame, so that all around it is tested in milliseconds.
 
 It sees bright things: the middle of all that is red is what its image features say. A click's answer is a disc around
-the clicks. A tracked object is where memory last saw it, drawn most of the way to the middle of what is red now: so masks
-depend on memories, corrections wear off, and a sweep that looks at the wrong memories ends elsewhere.
+the clicks. A tracked object is where memory last saw it, drawn most of the way to the middle of what is red now: so
+masks depend on memories, corrections wear off, and a sweep that looks at the wrong memories ends elsewhere.
 """
 
 from __future__ import annotations
