@@ -31,6 +31,10 @@ Link.prototype.ask = function (...question) { window.link = this; return ask.app
 const { forget } = Session.prototype;
 Session.prototype.forget = function () { window.session = this; forget.call(this); };
 addEventListener('painted', ({ detail }) => { window.painted = detail; });
+window.hasPicture = () => { // a stage is painted empty at first
+  const layer = document.querySelector('.mask-canvas-host').shadowRoot.querySelector('.layer');
+  return layer.getContext('2d').getImageData(layer.width / 2, layer.height / 2, 1, 1).data[3] > 0;
+};
 """
 """Appended to the canvas's module: it lets a test see what the canvas knows and what it waits for."""
 
@@ -165,7 +169,7 @@ class Studio(CanvasTab):
 
     def wait_for_clip(self) -> None:
         """Wait for a clip's first frame."""
-        self.wait(f"session.clip && session.token !== '{self._left}' && window.painted === 0")
+        self.wait(f"session.clip && session.token !== '{self._left}' && window.painted === 0 && hasPicture()")
         self.settle()
 
     def settle(self) -> None:
