@@ -127,16 +127,22 @@ def _prompts(said: object, video: Video) -> Iterator[tuple[int, int, Prompt]]:
         if not isinstance(clicks, list) or len(clicks) > _MOST_PROMPTS:
             raise PromptError(f"points are a list of {_MOST_PROMPTS} at most; got {str(clicks)[:40]}.")
         numbers = (_numbers(click, 3, "a point is [x, y, 1 or 0]") for click in clicks)
-        points = tuple(Point(x / video.width, y / video.height, bool(label)) for x, y, label in numbers)
+        points = tuple(Point(*_fractions(x, y, video), bool(label)) for x, y, label in numbers)
         box = each.get("box")
         if box is not None:
             x0, y0, x1, y1 = _numbers(box, 4, "a box is [x0, y0, x1, y1]")
-            box = Box(x0 / video.width, y0 / video.height, x1 / video.width, y1 / video.height)
+            box = Box(*_fractions(x0, y0, video), *_fractions(x1, y1, video))
         yield (
             _whole(each.get("object", 1), 1, 255),
             _whole(each.get("frame", 0), 0, len(video) - 1),
             Prompt(points, box),
         )
+
+
+def _fractions(x: float, y: float, video: Video) -> tuple[float, float]:
+    if not (0 <= x <= video.width and 0 <= y <= video.height):
+        raise PromptError(f"({x:g}, {y:g}) does not lie inside the frame of {video.width} x {video.height} pixels.")
+    return x / video.width, y / video.height
 
 
 def _direction(value: object) -> Direction:

@@ -16,9 +16,9 @@ from app import fragments, menus
 from app.background import Background
 from app.results import annotation_of, bounded, make_file
 from app.routes import export_url
-from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound
+from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound, VideoError
 from sam2_core.formats import find_export, import_masks
-from sam2_core.media import in_order
+from sam2_core.media import PICTURE_SUFFIXES, in_order
 from sam2_core.session import Session, SessionManager
 from sam2_core.session.commands import ImportMasks
 from widgets.conversation import NO_SESSION, Conversation
@@ -244,6 +244,8 @@ def _one_path(uploads: Sequence[str], folder: Path) -> Path:
     """What was uploaded, as one path: several pictures go into a folder, in the order that people expect."""
     if len(uploads) == 1:
         return Path(uploads[0])
+    if not all(Path(upload).suffix.lower() in PICTURE_SUFFIXES for upload in uploads):
+        raise VideoError("several files open as one clip only if all of them are pictures; upload a video alone.")
     together = folder / f"{len(uploads)} pictures"
     together.mkdir()
     for place, upload in enumerate(in_order([Path(upload) for upload in uploads])):

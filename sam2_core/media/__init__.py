@@ -3,7 +3,7 @@
 from sam2_core.media.encode import PRORES_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
 from sam2_core.media.files import replacing
 from sam2_core.media.frames import Video, open_video, video_from_array
-from sam2_core.media.pictures import in_order, pictures_in
+from sam2_core.media.pictures import PICTURE_SUFFIXES, in_order, pictures_in
 from sam2_core.media.proxy import write_proxy
 from sam2_core.media.render import (
     PALETTE,
@@ -18,6 +18,7 @@ from sam2_core.media.source import MediaLimits
 
 __all__ = [
     "PALETTE",
+    "PICTURE_SUFFIXES",
     "PRORES_ALPHA",
     "VP9_ALPHA",
     "MediaLimits",

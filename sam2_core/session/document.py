@@ -161,6 +161,8 @@ class Document:
         ready = {key: state for key, state in chosen.items() if state.prompts and not state.locked}
         if not ready:
             raise PromptError("there is nothing to track yet; click an object, draw a box or give a mask first.")
+        if command.first is not None:
+            self._check_frame(command.first)
         last = self.frame_count - 1 if command.last is None else min(command.last, self.frame_count - 1)
         stretch = Stretch(command.direction.steps, command.first or 0, last)
         entered = {key: replace(state, fronts=stretch.enter(state.fronts)) for key, state in ready.items()}
@@ -237,8 +239,10 @@ class Document:
         prompts = {key: value for key, value in state.prompts.items() if key != frame}
         if prompt is not None:
             prompts[frame] = prompt
+        if not prompts and state.locked_frames:
+            raise PromptError(f"{state.name} has locked frames, which rest on this prompt; unlock them first.")
         if not prompts and not state.imported:  # nothing is left that its masks could rest on
-            return here._with(replace(state, prompts={}, masklet={}, locked_frames=frozenset(), fronts=()))
+            return here._with(replace(state, prompts={}, masklet={}, fronts=()))
         return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame)))
 
 

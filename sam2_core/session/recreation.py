@@ -9,20 +9,28 @@ from sam2_core.session.document import Document
 
 
 def recreation(document: Document) -> Iterator[Edit]:
-    """Commands that say again what was said, without any answer: objects, their properties and their prompts."""
+    """Commands that say again what was said, without any answer: objects, their properties and their prompts.
+
+    A locked frame's mask is an answer that someone vouches for: it is given.
+    """
     for state in document.objects.values():
         object_id = state.object_id
         given = tuple(SetMask(object_id, frame, mask) for frame, mask in state.imported.items())
         yield ImportMasks(given) if given else AddObject(object_id)
         yield EditObject(object_id, state.name, state.colour, state.hidden)
         for frame, prompt in state.prompts.items():
+            if frame in state.locked_frames:
+                continue
             if prompt.mask is not None and prompt.mask != state.imported.get(frame):
                 yield SetMask(object_id, frame, prompt.mask)
             if prompt.box is not None:
                 yield SetBox(object_id, frame, prompt.box)
             for point in prompt.points:
                 yield AddPoint(object_id, frame, point)
-            if frame in state.locked_frames:
-                yield LockFrame(object_id, frame, locked=True)
+        for frame in sorted(state.locked_frames):
+            mask = state.masklet[frame].mask
+            if mask != state.imported.get(frame):
+                yield SetMask(object_id, frame, mask)
+            yield LockFrame(object_id, frame, locked=True)
         if state.locked:
             yield EditObject(object_id, locked=True)

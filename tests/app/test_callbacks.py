@@ -194,11 +194,19 @@ def test_a_project_brings_its_pictures_along(do: Callbacks, manager: SessionMana
     assert video.name == "2 pictures"
 
 
+def test_a_video_among_pictures_is_not_dropped_in_silence(
+    do: Callbacks, manager: SessionManager, clip: Path, warnings: list[str]
+) -> None:
+    list(do.open_upload("", [uploaded(clip, "a.png"), uploaded(clip, "b.mp4")], POCKET.name))
+    assert len(manager) == 0
+    assert "only if all of them are pictures" in warnings[0]
+
+
 def test_all_pictures_count_for_the_size_of_an_upload(clip: Path, tmp_path: Path, warnings: list[str]) -> None:
     size = clip.stat().st_size
     manager = SessionManager(ModelPool(load), Limits(upload_bytes=2 * size), tmp_path / "small")
     do = Callbacks(manager, [])
-    list(do.open_upload("", [uploaded(clip, f"{k}.gif") for k in range(3)], POCKET.name))
+    list(do.open_upload("", [uploaded(clip, f"{k}.png") for k in range(3)], POCKET.name))
     assert len(manager) == 0
     assert "a clip may have" in warnings[0].lower()
     manager.shut_down()

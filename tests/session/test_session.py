@@ -342,6 +342,31 @@ def test_tracking_nothing_is_an_error_and_changes_nothing(opened: Open) -> None:
     assert not session.tracking
 
 
+def test_what_locked_frames_rest_on_is_not_taken_back(opened: Open) -> None:
+    session = opened()
+    session.do(click())
+    tracked(session)
+    session.do(LockFrame(1, 5, locked=True))
+    with pytest.raises(PromptError, match="Object 1 has locked frames, which rest on this prompt; unlock them first"):
+        session.do(ClearFrame(1, 0))
+    session.do(LockFrame(1, 5, locked=False))
+    session.do(ClearFrame(1, 0))
+    assert not session.document.objects[1].masklet
+
+
+def test_another_model_leaves_locked_frames_as_they_are(opened: Open) -> None:
+    session = opened()
+    session.do(click())
+    tracked(session)
+    for frame in (0, 5):
+        session.do(LockFrame(1, frame, locked=True))
+    kept = {frame: session.document.result(frame)[1].mask for frame in (0, 5)}
+    session.use("other", fake_model(score=2.0))
+    state = session.document.objects[1]
+    assert state.locked_frames == {0, 5}
+    assert {frame: state.masklet[frame].mask for frame in state.masklet} == kept
+
+
 def test_a_locked_frame_is_kept_and_its_neighbours_react(opened: Open) -> None:
     free, locked = opened(frames=12), opened(frames=12)
     for session in (free, locked):

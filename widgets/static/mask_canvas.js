@@ -2017,7 +2017,7 @@ class StatusLine {
   }
 }
 
-/** One sentence over the picture: an error until it is dismissed, a note for a while. */
+/** One sentence over the picture, for a while: an error for longer than a note. */
 class MessageBar {
   constructor() {
     this.text = h('span', {});
@@ -2032,7 +2032,7 @@ class MessageBar {
     this.box.dataset.kind = kind;
     this.box.hidden = false;
     this.text.textContent = text;
-    if (kind === 'note') this.timer = setTimeout(() => this.hide(), 6000);
+    this.timer = setTimeout(() => this.hide(), kind === 'error' ? 15000 : 5000);
   }
 
   /** @returns {boolean} whether there was anything to hide */
@@ -2265,6 +2265,7 @@ class Studio {
 
   /** Another clip. */
   open() {
+    this.messages.hide();
     this.pictures.forget();
     this.stage.reset();
     if (!this.session.clip.still) this.player.open();
@@ -2551,7 +2552,8 @@ class Studio {
   escape() {
     if (this.tools.gesture) this.tools.cancel();
     else if (this.stage.selected) this.selectMark(null);
-    else if (!this.messages.hide()) this.cancelTracking();
+    else if (this.session.job) this.cancelTracking();
+    else this.messages.hide();
   }
 
   // What the user does: tools, view, keys -------------------------------------------------------------------------
