@@ -15,7 +15,8 @@ def recreation(document: Document) -> Iterator[Edit]:
     """
     for state in document.objects.values():
         object_id = state.object_id
-        given = tuple(SetMask(object_id, frame, mask) for frame, mask in state.imported.items())
+        masks = {**state.imported, **{frame: state.masklet[frame].mask for frame in state.locked_frames}}
+        given = tuple(SetMask(object_id, frame, mask) for frame, mask in masks.items())
         yield ImportMasks(given) if given else AddObject(object_id)
         yield EditObject(object_id, state.name, state.colour, state.hidden)
         for frame, prompt in state.prompts.items():
@@ -28,9 +29,6 @@ def recreation(document: Document) -> Iterator[Edit]:
             for point in prompt.points:
                 yield AddPoint(object_id, frame, point)
         for frame in sorted(state.locked_frames):
-            mask = state.masklet[frame].mask
-            if mask != state.imported.get(frame):
-                yield SetMask(object_id, frame, mask)
             yield LockFrame(object_id, frame, locked=True)
         if state.locked:
             yield EditObject(object_id, locked=True)
