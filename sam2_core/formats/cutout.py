@@ -12,7 +12,7 @@ from PIL import Image
 
 from sam2_core.formats.annotation import Annotation, Progress
 from sam2_core.formats.archive import png, writing_zip
-from sam2_core.media import PRORES_ALPHA, VP9_ALPHA, VideoWriter, cut_out
+from sam2_core.media import ANIMATION_ALPHA, VP9_ALPHA, VideoWriter, cut_out
 from sam2_core.media.encode import Encoding
 from sam2_core.media.render import RgbaFrame
 
@@ -32,8 +32,8 @@ def write_cutout_webm(annotation: Annotation, path: Path, progress: Progress) ->
 
 
 def write_cutout_mov(annotation: Annotation, path: Path, progress: Progress) -> None:
-    """Write ProRes 4444, which video editors take."""
-    _write_video(annotation, path, progress, PRORES_ALPHA)
+    """Write QuickTime Animation, which is lossless and which video editors take."""
+    _write_video(annotation, path, progress, ANIMATION_ALPHA)
 
 
 def _write_video(annotation: Annotation, path: Path, progress: Progress, encoding: Encoding) -> None:

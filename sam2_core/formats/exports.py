@@ -88,7 +88,7 @@ _ALL = (
            ".zip", write_cutout_png),
     Export("cutout-webm", "Cut-out video for the web", "The objects alone as VP9 with transparency, for browsers.",
            ".webm", write_cutout_webm, "video"),
-    Export("cutout-mov", "Cut-out video for editing", "The objects alone as ProRes 4444, for video editors; large.",
+    Export("cutout-mov", "Cut-out video for editing", "The objects alone, lossless, for video editors; large.",
            ".mov", write_cutout_mov, "video"),
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Media in and out: frames decoded on request, masks drawn, videos written."""
 
-from sam2_core.media.encode import PRORES_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
+from sam2_core.media.encode import ANIMATION_ALPHA, VP9_ALPHA, VideoWriter, encode_jpeg
 from sam2_core.media.files import replacing
 from sam2_core.media.frames import Video, open_video, video_from_array
 from sam2_core.media.pictures import PICTURE_SUFFIXES, in_order, pictures_in
@@ -17,9 +17,9 @@ from sam2_core.media.render import (
 from sam2_core.media.source import MediaLimits
 
 __all__ = [
+    "ANIMATION_ALPHA",
     "PALETTE",
     "PICTURE_SUFFIXES",
-    "PRORES_ALPHA",
     "VP9_ALPHA",
     "MediaLimits",
     "Video",

@@ -62,8 +62,8 @@ VP9_ALPHA = Encoding(
 )
 """Transparent in browsers; small."""
 
-PRORES_ALPHA = Encoding("mov", "prores_ks", "yuva444p10le", 4, {"profile": "4444"}, {})
-"""Transparent in video editors; large, and as good as the original."""
+ANIMATION_ALPHA = Encoding("mov", "qtrle", "argb", 4, {}, {})
+"""Transparent in video editors; large, and exact. FFmpeg's ProRes leaves specks of alpha at times."""
 
 _BT709 = 1  # the number of ITU-T H.273 for its matrix, its primaries and its transfer curve alike
 _KEYFRAME_SECONDS = 1  # at most this much is decoded when a player jumps
