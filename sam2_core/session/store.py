@@ -125,7 +125,7 @@ class Store:
             for place in places:
                 file.seek(place)
                 payload = _read_record(file)
-                if payload is None:
+                if not payload:
                     raise ProjectError("the masks of this session changed on disk; open it again.")
                 yield self._unpack(payload)[1]
 
@@ -180,14 +180,16 @@ class Store:
         _cut(self._log, end)  # the process may have been killed while it wrote the rest
 
     def _read_masks(self) -> None:
-        end = 0
+        place = end = 0
         with (self.folder / self.header.masks_file).open("rb") as file:
             while (payload := _read_record(file)) is not None:
-                number, _ = self._unpack(payload)
-                if number >= len(self.commands):
-                    break  # the process was killed before it wrote the command
-                self._places[number].append(end)
-                end = file.tell()
+                if payload:  # else it is damaged: its masks are lost, and no others
+                    number, _ = self._unpack(payload)
+                    if number >= len(self.commands):
+                        break  # the process was killed before it wrote the command
+                    self._places[number].append(place)
+                    end = file.tell()
+                place = file.tell()
         _cut(self._masks, end)
 
     def _unpack(self, payload: bytes) -> tuple[int, Change]:
@@ -228,13 +230,15 @@ def _pack(number: int, change: Change) -> bytes:
 
 
 def _read_record(file: BinaryIO) -> bytes | None:
-    """The next record's content; ``None`` where the file ends, or where it is torn."""
+    """The next record's content; empty where it is damaged, and ``None`` where the file ends, or is torn."""
     head = file.read(_FRAME.size)
     if len(head) < _FRAME.size:
         return None
     length, checksum = _FRAME.unpack(head)
     payload = file.read(length) if length <= _LARGEST_RECORD else b""
-    return payload if len(payload) == length and zlib.crc32(payload) == checksum else None
+    if len(payload) < length:
+        return None
+    return payload if zlib.crc32(payload) == checksum else b""
 
 
 def _open(path: Path) -> FileIO:

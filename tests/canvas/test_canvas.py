@@ -1,7 +1,6 @@
 """The canvas as a user meets it, in a real browser, with a pretended host that answers as docs/protocol.md says."""
 
 import base64
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Browser, expect
 
 from sam2_core.rle import BoolMask, Rle
@@ -55,12 +55,17 @@ def decoded(message: dict[str, Any]) -> BoolMask:
 
 
 def test_pure_helpers_pass_their_own_tests() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node: install nodejs to run the tests of the canvas's pure helpers")
+    node, _ = compute_driver_executable()  # Playwright brings one, so that nobody needs to have it
     tests = Path(__file__).with_name("helpers.test.mjs")
     finished = subprocess.run([node, "--test", str(tests)], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_a_double_click_is_one_click(canvas: Open) -> None:
+    tab = canvas()
+    tab.page.mouse.dblclick(*tab.at(RED_BALL))
+    tab.settle()
+    assert len(tab.said("click")) == 1
 
 
 def test_a_click_is_seen_at_once_and_then_answered_by_a_mask_with_candidates(canvas: Open) -> None:

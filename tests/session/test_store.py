@@ -89,6 +89,16 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     assert reread(tmp_path)[1][2] == CHANGES[:1]
 
 
+def test_damage_in_the_middle_costs_one_record(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    masks = tmp_path / HEADER.masks_file
+    data = bytearray(masks.read_bytes())
+    data[20] ^= 1
+    masks.write_bytes(data)
+    assert reread(tmp_path)[1] == [[], [], CHANGES]
+    assert reread(tmp_path)[1] == [[], [], CHANGES]  # and was not made worse by reading it
+
+
 def test_a_full_session_takes_nothing_half(tmp_path: Path) -> None:
     store = Store(tmp_path, HEADER)
     store.add(UseModel("fake"))

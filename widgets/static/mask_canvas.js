@@ -624,6 +624,7 @@ class Stage {
     this.stroke = null; // the object being painted: {obj, frame, color}
     this.hovered = null; // marks that show their cross
     this.selected = null;
+    this.clicked = null; // where and when the last click was
     this.place = (point) => toStage(this.view, this.frame, point);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.element);
@@ -691,6 +692,13 @@ class Stage {
 
   toFrame(at) {
     return toFrame(this.view, this.frame, at);
+  }
+
+  /** Whether a click is the second one of a double click, which means no more than the first. @param {Point} at */
+  isSecondClick(at) {
+    const last = this.clicked;
+    this.clicked = { at, time: performance.now() };
+    return last !== null && this.clicked.time - last.time < DOUBLE_CLICK && distance(last.at, at) < DRAG;
   }
 
   draw(context, image) {
@@ -892,6 +900,7 @@ function ring(context, { x, y }, radius, color) {
 // --- Tools: gestures of the pointer ----------------------------------------------------------------------------------
 
 const DRAG = 6; // CSS pixels from which on a press draws a box
+const DOUBLE_CLICK = 300; // milliseconds in which two clicks are one
 
 /** Moves the view along. @returns {Gesture} */
 function panGesture(stage, start) {
@@ -919,7 +928,7 @@ function pressGesture(studio, start, { button, shiftKey }) {
     end(at) {
       const [x0, y0, x1, y1] = box(at);
       if (!stage.band) {
-        if (within(from)) studio.click(shown, from, !isNegative);
+        if (within(from) && !stage.isSecondClick(start)) studio.click(shown, from, !isNegative);
       } else if (x1 > x0 && y1 > y0) {
         studio.drawBox(shown, [x0, y0, x1, y1]);
       }
@@ -1699,6 +1708,7 @@ class ObjectList {
     this.add = keyButton(studio, 'n', { icon: 'plus', text: 'New' });
     this.element = h('section', { class: 'panel grow', 'aria-label': 'Objects' },
       h('header', {}, h('h2', {}, 'Objects'), this.add), this.empty, this.list);
+    new ResizeObserver(() => this.reveal(studio.selected)).observe(this.list); // candidates take its room
   }
 
   update() {
@@ -1709,12 +1719,14 @@ class ObjectList {
       row.element.remove();
       this.rows.delete(obj);
     }
+    const grown = session.objects.some(({ obj }) => !this.rows.has(obj));
     session.objects.forEach((object, place) => {
       const row = this.rows.get(object.obj) ?? new ObjectRow(this.studio, object.obj);
       this.rows.set(object.obj, row);
       row.update(object);
       if (this.list.children[place] !== row.element) this.list.insertBefore(row.element, this.list.children[place]);
     });
+    if (grown) this.reveal(this.studio.selected);
   }
 
   rename(obj) {
