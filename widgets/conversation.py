@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sam2_core.config import POCKET
 from sam2_core.errors import ProtocolError, Sam2Error
 from sam2_core.session import Job, Session
 from sam2_core.session.commands import AddObject, Track
+from sam2_core.session.document import ObjectState
 from widgets.protocol import (
     Ask,
     Hover,
@@ -20,6 +21,7 @@ from widgets.protocol import (
     done_message,
     error_message,
     hover_message,
+    known_revision,
     object_fields,
     parse,
     progress_message,
@@ -46,11 +48,11 @@ class Conversation:
 
         What is wrong with a message is told in a message: nothing is raised but what nobody expects.
         """
-        rid, session = reply_number(message), self._session
+        rid, known, session = reply_number(message), known_revision(message), self._session
         seen, tracking = session.revision, session.tracking
         try:
             request = parse(message, session.video.width, session.video.height)
-            for batch in self._answers(request):
+            for batch in self._answers(request, known):
                 yield [{"v": 1, **({} if rid is None else {"rid": rid}), **each} for each in batch]
             joins = request in (Ask.HELLO, Ask.SYNC) and (tracking or session.tracking)
             if joins or isinstance(request, Track):
@@ -74,10 +76,15 @@ class Conversation:
                 batch.append(progress_message(progress))
             yield [{"v": 1, **each} for each in batch]
 
-    def state(self) -> Message:
-        """All that a canvas must know, masks excepted, which it asks for when it needs them."""
+    def state(self, known: int | None = None) -> Message:
+        """All that a canvas must know, masks excepted, which it asks for when it needs them.
+
+        Args:
+            known: the revision that the canvas knows: of scores, it is told those that changed since, and not all.
+        """
         session = self._session
         revision = session.revision  # first: what is told may be newer than its number, and never older
+        since = None if known is None or known > revision else known  # of a server that was started anew, it knows none
         document = session.document
         objects = tuple(document.objects.values())
         video, job = session.video, session.job
@@ -103,14 +110,24 @@ class Conversation:
                 for state in objects
                 for frame, prompt in sorted(state.prompts.items())
             ],
-            "scores": [score_fields(state.object_id, state.masklet) for state in objects if state.masklet],
+            "scores": self._scores(objects, since),
+            "scores_since": since,
             "locked_frames": [[state.object_id, frame] for state in objects for frame in sorted(state.locked_frames)],
             "job": progress_message(job.progress) if job is not None and not job.over else None,
             "can_undo": session.can_undo,
             "can_redo": session.can_redo,
         }
 
-    def _answers(self, request: Request) -> Iterator[list[Message]]:
+    def _scores(self, objects: Sequence[ObjectState], since: int | None) -> list[Message]:
+        """On all frames with a mask, or on those from the first to the last whose masks changed since a revision."""
+        if since is None:
+            spans = ((state, (min(state.masklet), max(state.masklet))) for state in objects if state.masklet)
+        else:
+            changed = self._session.news.frames_since(since)
+            spans = ((state, (changed[0], changed[-1])) for state in objects if changed)
+        return [score_fields(state.object_id, state.masklet, range(first, last + 1)) for state, (first, last) in spans]
+
+    def _answers(self, request: Request, known: int | None) -> Iterator[list[Message]]:
         session = self._session
         match request:
             case Hover(object_id, frame_index, point):
@@ -129,12 +146,12 @@ class Conversation:
                 raise ProtocolError("this page has addresses for its frames; reload the page.")
             case Ask():
                 self._do(request)
-                yield [self.state()]
+                yield [self.state(known)]
             case _:
                 session.do(request)
                 frame = getattr(request, "frame_index", None)
                 shown = [] if frame is None else [result_message(frame, session.document.result(frame).objects)]
-                yield [*shown, self.state()]
+                yield [*shown, self.state(known)]
 
     def _do(self, request: Ask) -> None:
         session, job = self._session, self._session.job
@@ -152,6 +169,7 @@ NO_SESSION: Message = {
     "objects": [],
     "prompts": [],
     "scores": [],
+    "scores_since": None,
     "locked_frames": [],
     "job": None,
     "can_undo": False,

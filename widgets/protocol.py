@@ -204,6 +204,12 @@ def reply_number(message: object) -> int | None:
     return rid if type(rid) is int else None
 
 
+def known_revision(message: object) -> int | None:
+    """Of the session, as the canvas that sent this message knows it; ``None`` where it knows nothing yet."""
+    revision = message.get("rev") if isinstance(message, Mapping) else None
+    return revision if type(revision) is int else None
+
+
 def parse_pick(message: object) -> int:
     """Which of some buttons was pressed: ``{"pick": "3"}``, a text, as HTML attributes give it.
 
@@ -365,15 +371,15 @@ def prompt_fields(object_id: int, frame_index: int, prompt: Prompt) -> Message:
     }
 
 
-def score_fields(object_id: int, masklet: Mapping[int, ObjectMask]) -> Message:
-    """An object's scores on all frames from its first mask to its last."""
-    first, last = (min(masklet), max(masklet)) if masklet else (0, -1)
-    values = np.full((2, last - first + 1), np.nan, dtype="<f4")
-    places = np.fromiter(masklet, np.int64, len(masklet)) - first  # of thousands of frames, after every click
-    values[0, places] = np.fromiter((mask.predicted_iou for mask in masklet.values()), "<f4", len(masklet))
-    values[1, places] = np.fromiter((mask.object_score for mask in masklet.values()), "<f4", len(masklet))
+def score_fields(object_id: int, masklet: Mapping[int, ObjectMask], frames: range) -> Message:
+    """An object's scores on some frames."""
+    masked = [frame for frame in frames if frame in masklet]
+    values = np.full((2, len(frames)), np.nan, dtype="<f4")
+    places = np.array(masked, dtype=np.int64) - frames.start
+    values[0, places] = [masklet[frame].predicted_iou for frame in masked]
+    values[1, places] = [masklet[frame].object_score for frame in masked]
     iou, score = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
-    return {"obj": object_id, "first": first, "iou": iou, "score": score}
+    return {"obj": object_id, "first": frames.start, "iou": iou, "score": score}
 
 
 def _short(value: float) -> float:

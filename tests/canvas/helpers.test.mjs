@@ -246,6 +246,16 @@ test('after an undo old masks stay on show until new ones come, unless there are
   assert.deepEqual(known.missingMasks(0, 9), { first: 3, last: 3 });
 });
 
+test('scores that changed since a revision leave the others as they were', () => {
+  const known = session();
+  const row = (values, first) => ({ obj: 1, first, iou: packed(values), score: packed(values) });
+  known.applyState(state({ scores: [row([0.5, 0.75], 3)], scores_since: null }));
+  known.applyState(state({ scores: [row([NaN, 0.25], 4)], scores_since: 8 }));
+  assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [0.5, NaN, 0.25]);
+  known.applyState(state({ scores: [row([1], 5)], scores_since: null }));
+  assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [NaN, NaN, 1]);
+});
+
 test('another clip forgets everything of the one before', () => {
   const known = session();
   known.applyResults(result(3));
@@ -287,7 +297,7 @@ test('a command is answered by its state, after results that belong to it', asyn
   const { link, sent, heard, say } = connected();
   const answer = link.ask('click', { x: 0.5 });
   const { rid } = sent[0];
-  assert.deepEqual(sent[0], { v: 1, rid, op: 'click', x: 0.5 });
+  assert.deepEqual(sent[0], { v: 1, rid, op: 'click', rev: null, x: 0.5 });
   say({ op: 'results', rid, rev: 1 });
   say({ op: 'state', rid, rev: 1, token: 'x' });
   assert.equal((await answer).token, 'x');
@@ -311,6 +321,17 @@ test('news of the same or the next revision is welcome; a gap asks for everythin
   say({ op: 'results', rev: 8 });
   say({ op: 'results', rev: 12 });
   assert.deepEqual(sent.map((message) => message.op), ['sync']);
+});
+
+test('scores that changed since a revision that this view missed are asked for', () => {
+  const { link, sent, say } = connected();
+  say({ op: 'state', rev: 4, scores_since: null });
+  say({ op: 'state', rev: 5, scores_since: 4 });
+  assert.deepEqual(sent, []);
+  link.ask('undo');
+  assert.equal(sent[0].rev, 5);
+  say({ op: 'state', rev: 9, scores_since: 8 });
+  assert.deepEqual([sent[1].op, sent[1].rev], ['sync', null]);
 });
 
 test('the newest of many questions is asked, one at a time', async () => {

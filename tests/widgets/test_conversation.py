@@ -67,6 +67,27 @@ def test_a_click_gives_results_and_the_state(session: Session) -> None:
     assert (state["can_undo"], state["scores"][0]["first"]) == (True, 4)
 
 
+def test_scores_are_told_once_and_then_where_they_changed(session: Session) -> None:
+    said(session, **CLICK)
+    said(session, **TRACK)
+    (everything,) = said(session, op="sync", rev=None)
+    assert (everything["scores_since"], everything["scores"][0]["first"]) == (None, 0)
+    known = everything["rev"]
+    state = said(session, **{**CLICK, "frame": 7}, rev=known)[-1]
+    (row,) = state["scores"]
+    assert (state["scores_since"], row["first"], len(base64.b64decode(row["iou"]))) == (known, 7, 4)
+    (nothing,) = said(session, op="edit_object", obj=1, name="cup", rev=state["rev"])
+    assert nothing["scores"] == []
+    cleared = said(session, op="remove_object", obj=1, rev=nothing["rev"])[-1]
+    assert cleared["scores"] == []
+    (undone,) = said(session, op="undo", rev=known)
+    assert [np.isfinite(np.frombuffer(base64.b64decode(row["iou"]), "<f4")).sum() for row in undone["scores"]] == [
+        FRAMES
+    ]
+    (other,) = said(session, op="undo", rev=10_000)  # of a server that was started anew
+    assert other["scores_since"] is None
+
+
 def test_candidates_and_the_choice_among_them(session: Session) -> None:
     said(session, **CLICK)
     (candidates,) = said(session, op="candidates", frame=4, obj=1)

@@ -184,11 +184,11 @@ def test_results_and_candidates_carry_run_lengths() -> None:
 
 def test_scores_have_a_gap_where_there_is_no_mask() -> None:
     masks = {frame: ObjectMask(2, DISC, 0.5 + frame / 8, -float(frame)) for frame in (2, 4)}
-    message = protocol.score_fields(2, masks)
+    message = protocol.score_fields(2, masks, range(2, 5))
     assert (message["obj"], message["first"]) == (2, 2)
     assert floats(message["iou"]) == pytest.approx([0.75, math.nan, 1.0], nan_ok=True)
     assert floats(message["score"]) == pytest.approx([-2, math.nan, -4], nan_ok=True)
-    assert floats(protocol.score_fields(2, {})["iou"]) == []
+    assert floats(protocol.score_fields(2, {}, range(0))["iou"]) == []
 
 
 def test_a_prompt_is_all_that_was_said() -> None:

@@ -341,14 +341,24 @@ export class Session {
     this.canUndo = message.can_undo;
     this.canRedo = message.can_redo;
     this.lockedFrames = message.locked_frames;
-    this.tracks = new Map(message.scores.map((row) => [row.obj, this.trackFromMessage(row)]));
+    this.applyScores(message);
   }
 
-  trackFromMessage({ first, iou, score }) {
-    const track = emptyTrack(this.clip.frames);
-    track.iou.set(floatsFromBase64(iou), first);
-    track.score.set(floatsFromBase64(score), first);
-    return track;
+  /** Scores of all frames, or of those that changed since a revision. */
+  applyScores({ objects, scores, scores_since: since }) {
+    const known = Number.isFinite(since) ? this.tracks : new Map();
+    const tracks = objects.filter(({ obj }) => known.has(obj)).map(({ obj }) => [obj, known.get(obj)]);
+    this.tracks = new Map(tracks);
+    for (const { obj, first, iou, score } of scores) {
+      const track = this.trackOf(obj);
+      track.iou.set(floatsFromBase64(iou), first);
+      track.score.set(floatsFromBase64(score), first);
+    }
+  }
+
+  trackOf(obj) {
+    if (!this.tracks.has(obj)) this.tracks.set(obj, emptyTrack(this.clip.frames));
+    return this.tracks.get(obj);
   }
 
   applyResults({ frame, masks }, buffers) {
@@ -357,8 +367,7 @@ export class Session {
       if (!runs.has(obj)) track.iou[frame] = track.score[frame] = NaN;
     }
     for (const { obj, iou, score } of masks) {
-      const track = this.tracks.get(obj) ?? emptyTrack(this.clip.frames);
-      this.tracks.set(obj, track);
+      const track = this.trackOf(obj);
       track.iou[frame] = iou;
       track.score[frame] = score;
     }
@@ -488,7 +497,7 @@ export class Link {
       this.questions.set(rid, { op, resolve });
       if (patience) setTimeout(() => this.settle(rid, null), patience);
     });
-    this.transport.send({ v: 1, rid, op, ...fields });
+    this.transport.send({ v: 1, rid, op, rev: this.rev, ...fields });
     return answer;
   }
 
@@ -500,17 +509,18 @@ export class Link {
   receive(message, buffers) {
     const question = this.questions.get(message.rid);
     const isNext = this.rev === null || message.rev === this.rev || message.rev === this.rev + 1;
-    const missed = !question && !isNext && Number.isFinite(message.rev);
+    const lacksScores = (message.scores_since ?? -1) > (this.rev ?? -1); // another view asked, which knew more
+    const missed = lacksScores || (message.op !== 'state' && !question && !isNext && Number.isFinite(message.rev));
     if (message.op === 'state' || message.rev > (this.rev ?? -1)) this.rev = message.rev ?? 0;
     this.onMessage(message, buffers, question?.op ?? null);
     const isLast = message.op === 'error' || message.op === (ANSWERS[question?.op] ?? 'state');
     if (question && isLast) this.settle(message.rid, { ...message, buffers });
-    if (missed && message.op !== 'state') this.sync();
+    if (missed) this.sync();
   }
 
   /** Asks for everything, once at a time. */
   sync() {
-    this.syncing ??= this.ask('sync').then(() => (this.syncing = null));
+    this.syncing ??= this.ask('sync', { rev: null }).then(() => (this.syncing = null));
   }
 
   close() {
