@@ -112,7 +112,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
         help="where to track from each object's first prompt (default: both)",
     )  # fmt: skip
     group.add_argument(
-        "--image-size", type=_image_size, metavar="N",
+        "--image-size", type=image_size, metavar="N",
         help="pixels per side that the model sees, a multiple of 32: less is faster and coarser "
         "(default: the model's own, 1024 for official ones and 256 for pocket)",
     )  # fmt: skip
@@ -210,7 +210,8 @@ def _summary(args: argparse.Namespace, frames: int, objects: int, *, is_image: b
     return f"{args.out}: {counts} in {', '.join(written)}"
 
 
-def _image_size(text: str) -> int:
+def image_size(text: str) -> int:
+    """Read ``--image-size``; errors are :class:`argparse.ArgumentTypeError`."""
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 32 <= int(text) <= _LARGEST_IMAGE_SIZE or int(text) % 32:
         raise argparse.ArgumentTypeError(f"expected a multiple of 32 from 32 to {_LARGEST_IMAGE_SIZE}; got {text!r}")
     return int(text)

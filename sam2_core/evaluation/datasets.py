@@ -1,23 +1,24 @@
-"""Data sets with known masks, read from the folders in which they are published."""
+"""COCO's annotations, and which part of the data is for what."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from sam2_core.errors import Sam2Error
-from sam2_core.evaluation.images import Instance
-from sam2_core.evaluation.metrics import BoolMask
+from sam2_core.formats.coco_rle import from_coco
+from sam2_core.rle import BoolMask
 
 SMALLEST_INSTANCE = 1024
 """Pixels; what COCO calls small is left out."""
 
-Polygons = list[list[float]]
+Polygons: TypeAlias = list[list[float]]
+Segmentation: TypeAlias = Polygons | dict[str, Any]
+"""As COCO has it: polygons, or run lengths with their size."""
 
 
 def read_splits(root: Path) -> dict[str, Any]:
@@ -33,15 +34,46 @@ def read_splits(root: Path) -> dict[str, Any]:
     return splits
 
 
-def coco_polygons(annotations: Path) -> dict[str, list[Polygons]]:
-    """The polygons of every object by the stem of its picture's name; crowds are left out."""
-    content = json.loads(annotations.read_text())
-    names = {image["id"]: Path(image["file_name"]).stem for image in content["images"]}
-    found: dict[str, list[Polygons]] = {name: [] for name in names.values()}
-    for annotation in content["annotations"]:
-        if not annotation["iscrowd"]:
-            found[names[annotation["image_id"]]].append(annotation["segmentation"])
+def coco_segmentations(annotations: Path) -> dict[str, list[Segmentation]]:
+    """Every object by the name of its picture's file; crowds are left out.
+
+    Raises:
+        Sam2Error: the file cannot be read, or is not COCO's.
+    """
+    try:
+        content = json.loads(annotations.read_bytes())
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        found: dict[str, list[Segmentation]] = {name: [] for name in names.values()}
+        for annotation in content["annotations"]:
+            if not annotation.get("iscrowd", 0):
+                found[names[annotation["image_id"]]].append(annotation["segmentation"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Sam2Error(
+            f"{annotations.name!r} is not COCO's JSON with 'images' and 'annotations' ({type(error).__name__}: "
+            f"{error}); export it again."
+        ) from error
     return found
+
+
+def coco_polygons(annotations: Path) -> dict[str, list[Polygons]]:
+    """The polygons of every object by the stem of its picture's name; crowds and run lengths are left out."""
+    found = coco_segmentations(annotations)
+    return {Path(name).stem: [each for each in all_ if isinstance(each, list)] for name, all_ in found.items()}
+
+
+def paint(segmentation: Segmentation, height: int, width: int) -> BoolMask:
+    """One object's mask ``[height, width]``.
+
+    Raises:
+        PromptError: run lengths are of another size or damaged.
+        Sam2Error: polygons are not lists of numbers.
+    """
+    if isinstance(segmentation, dict):
+        return from_coco(segmentation.get("size"), segmentation.get("counts"), height, width)
+    try:
+        return paint_polygons(segmentation, height, width)
+    except (TypeError, ValueError) as error:
+        raise Sam2Error("a segmentation should be lists of x, y, x, y ..., or run lengths; export it again.") from error
 
 
 def paint_polygons(polygons: Polygons, height: int, width: int, scale: float = 1.0) -> BoolMask:
@@ -53,13 +85,3 @@ def paint_polygons(polygons: Polygons, height: int, width: int, scale: float = 1
             corners = np.reshape(polygon, (-1, 2)) * scale
             draw.polygon([(float(x), float(y)) for x, y in corners], fill=1)
     return np.asarray(canvas)
-
-
-def coco_instances(folder: Path, names: Collection[str]) -> Iterator[list[Instance]]:
-    """Pictures with their objects of more than :data:`SMALLEST_INSTANCE` pixels, in whole, overlapping masks."""
-    polygons = coco_polygons(folder / "annotations.json")
-    for name in names:
-        with Image.open(folder / "images" / f"{name}.jpg") as picture:
-            image = np.asarray(picture.convert("RGB"))
-        masks = [paint_polygons(each, *image.shape[:2]) for each in polygons[name]]
-        yield [Instance(image, mask) for mask in masks if np.count_nonzero(mask) > SMALLEST_INSTANCE]

@@ -1,4 +1,4 @@
-"""Interactive segmentation of single pictures: what one click, several clicks or a box are worth, in mean IoU.
+"""Interactive segmentation of single pictures: what one click, several clicks or a box are worth, in IoU.
 
 The person is simulated as in the paper's appendix F: the first click goes to the object's deepest point, each further
 one to the centre of the largest error. Masks are compared at the picture's own size.
@@ -6,101 +6,91 @@ one to the centre of the largest error. Masks are compared at the picture's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from sam2_core.evaluation.clicks import error_centre_click
-from sam2_core.evaluation.metrics import BoolMask, jaccard
+from sam2_core.evaluation.baselines import score_geometry
+from sam2_core.evaluation.clicks import click_errors, enclosing_box
+from sam2_core.evaluation.cost import Meter
+from sam2_core.evaluation.metrics import jaccard
+from sam2_core.evaluation.options import Options
+from sam2_core.evaluation.pictures import Instance, MaskedPicture, Picture
+from sam2_core.evaluation.results import InstanceScore, PictureResult, Protocol, Snapshot
+from sam2_core.evaluation.snapshots import draw
 from sam2_core.media import video_from_array
 from sam2_core.model import SAM2
-from sam2_core.prompts import Box, Point, Prompt
+from sam2_core.prompts import Prompt
+from sam2_core.rle import BoolMask
+from sam2_core.tracking.behaviour import Behaviour
 from sam2_core.tracking.tracker import Tracker
 
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One object of one picture. Shapes: ``image [H, W, 3]`` uint8 RGB, ``mask [H, W]``."""
-
-    image: npt.NDArray[np.uint8]
-    mask: BoolMask
+MEAN_CLICKS = 5
+"""Clicks after each of which there is a mean IoU."""
+TARGETS = (0.85, 0.90)
+"""IoUs to which clicks are counted (NoC85 and NoC90); the last one is good enough to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceScore:
-    """IoUs of one object.
+def evaluate_picture(model: SAM2, picture: Picture, options: Options, behaviour: Behaviour) -> PictureResult:
+    """All objects of one picture, which is encoded once.
 
-    Attributes:
-        clicks: after one click, two clicks, and so on.
-        oracle: of the best of the three candidates after one click.
-        box: for its exact box.
+    Raises:
+        VideoError: picture or masks cannot be read.
     """
-
-    clicks: tuple[float, ...]
-    oracle: float
-    box: float
-
-
-@dataclass(frozen=True, slots=True)
-class ImageScore:
-    """Means over all objects."""
-
-    objects: int
-    one_click: float
-    one_click_oracle: float
-    last_click: float
-    box: float
-
-
-def evaluate_images(model: SAM2, images: Iterable[Sequence[Instance]], clicks: int = 5) -> ImageScore:
-    """Mean scores over pictures, each given as the sequence of its objects."""
-    scores = [score for instances in images for score in score_picture(model, instances, clicks)]
-    return ImageScore(
-        objects=len(scores),
-        one_click=float(np.mean([s.clicks[0] for s in scores])),
-        one_click_oracle=float(np.mean([s.oracle for s in scores])),
-        last_click=float(np.mean([s.clicks[-1] for s in scores])),
-        box=float(np.mean([s.box for s in scores])),
+    content = picture.read()
+    meter = Meter(model.device)
+    tracker = Tracker(model, video_from_array(content.image), behaviour)
+    answered = [_answer(tracker, instance, options.picture_clicks) for instance in content.instances]
+    # Every click and every box is an answer; the picture is encoded once.
+    cost = meter.read(sum(len(ious) + 1 for ious, _, _, _ in answered))
+    scores = tuple(
+        InstanceScore(_padded(ious), oracle, box, score_geometry(instance.mask))
+        for instance, (ious, oracle, box, _) in zip(content.instances, answered, strict=True)
     )
+    pictures = _extremes(picture.name, content, [(ious[0], first) for ious, _, _, first in answered])
+    return PictureResult(Protocol.IMAGES, picture.name, scores, cost, pictures)
 
 
-def score_picture(model: SAM2, instances: Sequence[Instance], clicks: int) -> list[InstanceScore]:
-    """Scores of all objects of one picture, which is encoded once."""
-    if not instances:
-        return []
-    tracker = Tracker(model, video_from_array(instances[0].image))
-    return [_score(tracker, 2 * index + 1, instance.mask, clicks) for index, instance in enumerate(instances)]
+def _answer(tracker: Tracker, instance: Instance, clicks: int) -> tuple[list[float], float, float, BoolMask]:
+    """IoUs after each click, of the best candidate and for the box; and the mask after the first click."""
+    each, truth = instance.object_id, instance.mask
+    ious: list[float] = []
+    oracle, first = 0.0, truth
+    for predicted in click_errors(tracker, each, 0, truth, max(clicks, MEAN_CLICKS), instance.ignored):
+        ious.append(_iou(instance, predicted))
+        if len(ious) == 1:
+            first = predicted
+            oracle = max(_iou(instance, option.mask.decode()) for option in tracker.candidates(each, 0))
+        if len(ious) >= MEAN_CLICKS and ious[-1] >= TARGETS[-1]:
+            break
+    tracker.remove_object(each)
+    boxed = tracker.prompt(each, 0, Prompt(box=enclosing_box(truth)))[each].mask.decode()
+    tracker.remove_object(each)
+    return ious, oracle, _iou(instance, boxed), first
 
 
-def _score(tracker: Tracker, object_id: int, truth: BoolMask, clicks: int) -> InstanceScore:
-    prompt: Prompt | None = None
-    predicted = np.zeros_like(truth)
-    ious, oracle = [], 0.0
-    for click in range(clicks):
-        point = _point(truth, predicted)
-        prompt = prompt.with_point(point) if prompt else Prompt(points=(point,))
-        predicted = tracker.prompt(object_id, 0, prompt)[object_id].mask.decode()
-        ious.append(jaccard(truth, predicted))
-        if click == 0:
-            candidates = tracker.candidates(object_id, 0)
-            oracle = max(jaccard(truth, candidate.mask.decode()) for candidate in candidates)
-    boxed = tracker.prompt(object_id + 1, 0, Prompt(box=enclosing_box(truth)))[object_id + 1].mask.decode()
-    for done in (object_id, object_id + 1):
-        tracker.remove_object(done)
-    return InstanceScore(tuple(ious), oracle, jaccard(truth, boxed))
+def _padded(ious: Sequence[float]) -> tuple[float, ...]:
+    """After a perfect mask nobody clicks any more, and it stays perfect."""
+    return (*ious, *[ious[-1]] * (MEAN_CLICKS - len(ious)))
 
 
-def _point(truth: BoolMask, predicted: BoolMask) -> Point:
-    x, y, positive = error_centre_click(truth, predicted)
-    height, width = truth.shape
-    return Point((x + 0.5) / width, (y + 0.5) / height, bool(positive))
+def _iou(instance: Instance, predicted: BoolMask) -> float:
+    return jaccard(instance.mask, predicted if instance.ignored is None else predicted & ~instance.ignored)
 
 
-def enclosing_box(mask: BoolMask) -> Box:
-    """The smallest box that holds a mask which is not empty."""
-    height, width = mask.shape
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    x1, y1 = (columns[-1] + 1) / width, (rows[-1] + 1) / height
-    return Box(float(columns[0] / width), float(rows[0] / height), float(x1), float(y1))
+def _extremes(name: str, content: MaskedPicture, firsts: Sequence[tuple[float, BoolMask]]) -> tuple[Snapshot, ...]:
+    """The objects with the least and the greatest IoU after one click."""
+    if not firsts:
+        return ()
+    ious = [iou for iou, _ in firsts]
+    chosen = dict.fromkeys((int(np.argmin(ious)), int(np.argmax(ious))))
+    return tuple(
+        Snapshot(
+            name,
+            content.instances[place].object_id,
+            0,
+            ious[place],
+            draw(content.image, content.instances[place].mask, firsts[place][1]),
+        )
+        for place in chosen
+    )

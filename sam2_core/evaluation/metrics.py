@@ -1,38 +1,58 @@
-"""Region similarity J and boundary accuracy F (Perazzi et al., 2016), as the SA-V evaluator computes them."""
+"""Region similarity J and boundary accuracy F (Perazzi et al., 2016), as the SA-V evaluator computes them.
+
+A sequence's first and last annotated frame do not count, and an object counts from the first of the others on which
+truth or prediction shows it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
+from scipy.stats import rankdata
 
-BoolMask = npt.NDArray[np.bool_]
+from sam2_core.rle import BoolMask, Rle
 
 _TOLERANCE = 0.008
 """How far a boundary may be off, as a share of the frame's diagonal."""
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceScore:
-    """Means over the frames of one object, both in 0..1."""
+class Curve:
+    """One object's scores by frame, in 0..1.
 
-    j: float
-    f: float
+    Attributes:
+        frames: that count, in ascending order; at least one.
+        j: region similarity on each of them.
+        f: boundary accuracy on each of them.
+    """
+
+    frames: tuple[int, ...]
+    j: tuple[float, ...]
+    f: tuple[float, ...]
+
+    @property
+    def mean_j(self) -> float:
+        """Over the frames."""
+        return float(np.mean(self.j))
+
+    @property
+    def mean_f(self) -> float:
+        """Over the frames."""
+        return float(np.mean(self.f))
 
     @property
     def j_and_f(self) -> float:
-        """The mean of both."""
-        return (self.j + self.f) / 2
+        """The mean of both means."""
+        return (self.mean_j + self.mean_f) / 2
 
 
 def jaccard(truth: BoolMask, predicted: BoolMask) -> float:
     """Intersection over union; 1 if both masks ``[H, W]`` are empty."""
     union = int(np.count_nonzero(truth | predicted))
-    return np.count_nonzero(truth & predicted) / union if union else 1.0
+    return int(np.count_nonzero(truth & predicted)) / union if union else 1.0
 
 
 def boundary_f(truth: BoolMask, predicted: BoolMask) -> float:
@@ -65,22 +85,72 @@ def _share_near(edge: BoolMask, other: BoolMask, radius: int) -> float:
     total = int(np.count_nonzero(edge))
     if not total or not other.any():
         return 0.0 if total else 1.0
-    # The same as dilating the other edge by a full disk, at a cost that does not grow with the radius.
-    distance = ndimage.distance_transform_edt(~other)
-    return int(np.count_nonzero(distance[edge] <= radius)) / total
+    rows, columns = (np.flatnonzero(other.any(axis=axis)) for axis in (1, 0))
+    # Farther from the other edge than the radius nothing is near.
+    box = (
+        slice(max(int(rows[0]) - radius, 0), int(rows[-1]) + radius + 1),
+        slice(max(int(columns[0]) - radius, 0), int(columns[-1]) + radius + 1),
+    )
+    return int(np.count_nonzero(edge[box] & _dilate(other[box], radius))) / total
 
 
-def frame_scores(truth: Sequence[BoolMask], predicted: Sequence[BoolMask]) -> list[SequenceScore]:
-    """Scores of every frame, from the first one on which truth or prediction shows the object."""
-    pairs = list(zip(truth, predicted, strict=True))
-    first = next((i for i, (a, b) in enumerate(pairs) if a.any() or b.any()), len(pairs))
-    return [SequenceScore(jaccard(a, b), boundary_f(a, b)) for a, b in pairs[first:]]
+def _dilate(mask: BoolMask, radius: int) -> BoolMask:
+    """A mask ``[H, W]`` grown by a full disk, a line of the disk at a time."""
+    lines = {dy: math.isqrt(radius * radius - dy * dy) for dy in range(min(radius, mask.shape[0] - 1) + 1)}
+    grown = np.zeros_like(mask)
+    line = mask.copy()
+    for half in range(radius + 1):
+        if half and half < mask.shape[1]:
+            line[:, half:] |= mask[:, :-half]
+            line[:, :-half] |= mask[:, half:]
+        for dy in (dy for dy, width in lines.items() if width == half):
+            grown[dy:] |= line[: len(line) - dy]
+            grown[: len(line) - dy] |= line[dy:]
+    return grown
 
 
-def sequence_score(truth: Sequence[BoolMask], predicted: Sequence[BoolMask], *, ends: bool = False) -> SequenceScore:
-    """Mean over a sequence; its first and last frame are left out unless ``ends``, as is the custom for DAVIS."""
-    inner = slice(None) if ends else slice(1, -1)
-    scores = frame_scores(truth[inner], predicted[inner])
-    if not scores:
-        raise ValueError("the object is on none of the scored frames, neither in truth nor in prediction")
-    return SequenceScore(float(np.mean([s.j for s in scores])), float(np.mean([s.f for s in scores])))
+def curve(truth: Mapping[int, Rle], predicted: Mapping[int, Rle], *, ends: bool = False) -> Curve | None:
+    """Scores of one object on a sequence's annotated frames; ``None`` where truth never shows it on one that counts.
+
+    Args:
+        truth: mask by frame, empty ones included: its frames are those that count.
+        predicted: mask by frame; a missing one is empty.
+        ends: the first and the last annotated frame count, too.
+    """
+    frames = sorted(truth) if ends else sorted(truth)[1:-1]
+    if not any(truth[frame].area for frame in frames):
+        return None
+    pairs = ((truth[frame], predicted.get(frame)) for frame in frames)
+    masks = ((true.decode(), _decoded(found, true)) for true, found in pairs)
+    scores = frame_scores(masks)
+    return Curve(tuple(frames[-len(scores) :]), *zip(*scores, strict=True))
+
+
+def _decoded(mask: Rle | None, like: Rle) -> BoolMask:
+    return np.zeros((like.height, like.width), bool) if mask is None else mask.decode()
+
+
+def frame_scores(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> list[tuple[float, float]]:
+    """J and F of every frame, from the first one on which truth or prediction, in this order, shows the object."""
+    return list(_frame_scores(pairs))
+
+
+def _frame_scores(pairs: Iterable[tuple[BoolMask, BoolMask]]) -> Iterator[tuple[float, float]]:
+    seen = False
+    for truth, predicted in pairs:
+        seen = seen or bool(truth.any() or predicted.any())
+        if seen:
+            yield jaccard(truth, predicted), boundary_f(truth, predicted)
+
+
+def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
+    """How likely a positive one scores above a negative one (area under the ROC curve); ``None`` without either.
+
+    Equal scores count half.
+    """
+    wanted = np.asarray(positive, dtype=bool)
+    count, rest = int(wanted.sum()), int((~wanted).sum())
+    if not count or not rest:
+        return None
+    ranks = rankdata(np.asarray(scores, dtype=np.float64))
+    return float((ranks[wanted].sum() - count * (count + 1) / 2) / (count * rest))

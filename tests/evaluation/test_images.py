@@ -1,0 +1,110 @@
+"""Clicks and boxes on pictures, and the geometry beside them."""
+
+import numpy as np
+import pytest
+
+from sam2_core.evaluation.baselines import score_geometry
+from sam2_core.evaluation.images import MEAN_CLICKS, evaluate_picture
+from sam2_core.evaluation.layouts import find_data
+from sam2_core.evaluation.options import Options
+from sam2_core.evaluation.pictures import Instance, MaskedPicture
+from sam2_core.evaluation.results import from_json, to_json
+from sam2_core.evaluation.summary import clicks_needed, tables
+from sam2_core.tracking import STUDIO
+from tests.evaluation import scenes
+from tests.fakes import fake_model
+from tests.tracking.toys import toy_model
+
+
+class TwoSquares:
+    """A picture in memory."""
+
+    name = "two"
+
+    def read(self):
+        masks = (scenes.square(), scenes.square(top=4, left=40, side=20))
+        return MaskedPicture(scenes.picture(0), tuple(Instance(n, mask) for n, mask in enumerate(masks, start=1)))
+
+
+def test_every_object_gets_all_its_clicks():
+    result = evaluate_picture(toy_model(), TwoSquares(), Options(picture_clicks=7), STUDIO)
+    assert [len(score.clicks) for score in result.instances] == [7, 7]
+    assert all(score.oracle >= score.clicks[0] for score in result.instances)
+    assert result.cost.frames == 2 * (7 + 1)
+    assert from_json(to_json(result)) == result
+
+
+def test_a_good_mask_needs_no_more_clicks():
+    mask = scenes.square()
+
+    class Answered:
+        name = "answered"
+
+        def read(self):
+            # The object is what the fake model answers, but for a corner that is ignored: one click is enough.
+            return MaskedPicture(scenes.picture(0), (Instance(1, answer, mask & ~answer),))
+
+    from sam2_core.evaluation.clicks import click_errors
+    from sam2_core.media import video_from_array
+    from sam2_core.tracking import Tracker
+
+    tracker = Tracker(fake_model(), video_from_array(scenes.picture(0)))
+    answer = mask
+    for _ in range(30):  # until clicking the middle of an answer gives the same answer
+        (found,) = list(click_errors(tracker, 1, 0, answer, 1)) or (answer,)
+        if np.array_equal(found, answer):
+            break
+        answer = found
+        tracker.remove_object(1)
+    result = evaluate_picture(fake_model(), Answered(), Options(), STUDIO)
+    (score,) = result.instances
+    assert len(score.clicks) < Options().picture_clicks
+    assert len(score.clicks) >= MEAN_CLICKS
+
+
+def test_ignored_pixels_count_for_nothing(tmp_path):
+    scenes.labelled_pictures(tmp_path)
+    counted = find_data(tmp_path).pictures[0]
+    ignoring = find_data(tmp_path, ignored=128).pictures[0]
+    scores = [evaluate_picture(fake_model(), each, Options(), STUDIO).instances for each in (counted, ignoring)]
+    assert [len(each) for each in scores] == [2, 1]
+    # The answer reaches over the object's edge, where the ignored border is.
+    assert scores[1][0].clicks[0] > scores[0][1].clicks[0]
+
+
+def test_geometry_is_what_hands_compute():
+    mask = np.zeros((100, 120), bool)
+    mask[20:60, 30:80] = True
+    geometry = score_geometry(mask)
+    assert geometry.filled_box == 1.0
+    assert geometry.ellipse == pytest.approx(np.pi / 4, abs=0.01)
+    discs = []
+    for radius in (40, 30, 55, 110):
+        rows, columns = np.ogrid[:100, :120]
+        # The deepest pixel is the first of those that are 20 away from the border.
+        disc = (columns - 49) ** 2 + (rows - 39) ** 2 <= radius**2
+        discs.append((disc & mask).sum() / (disc | mask).sum())
+    assert geometry.disc == pytest.approx(discs[0], abs=0.05)
+    assert geometry.best_disc == pytest.approx(max(discs[1:]), abs=0.05)
+
+
+def test_clicks_until_good_enough():
+    assert clicks_needed((0.3, 0.86, 0.84, 0.91), 0.85, 20) == 2
+    assert clicks_needed((0.3, 0.86, 0.84, 0.91), 0.90, 20) == 4
+    assert clicks_needed((0.3, 0.5), 0.85, 20) == 20
+
+
+def test_the_table_has_means_over_objects_not_pictures():
+    class Empty:
+        name = "empty"
+
+        def read(self):
+            return MaskedPicture(scenes.picture(0), ())
+
+    results = [evaluate_picture(fake_model(), each, Options(), STUDIO) for each in (TwoSquares(), Empty())]
+    (table,) = tables(results)
+    assert table.title == "Pictures, 2 objects"
+    (first, *_), instances = table.rows, results[0].instances
+    assert first[1] == pytest.approx(np.mean([each.clicks[0] for each in instances]))
+    assert first[2] == f"disc {np.mean([each.geometry.disc for each in instances]):.3f}"
+    assert results[1].snapshots == ()

@@ -1,0 +1,46 @@
+"""Masks that somebody made are scored as ours are; what is missing is named."""
+
+import numpy as np
+import pytest
+
+from sam2_core.errors import VideoError
+from sam2_core.evaluation.layouts import find_data
+from sam2_core.evaluation.predictions import score_predictions
+from tests.evaluation import scenes
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    return find_data(scenes.davis(tmp_path / "data")).sequences[0]
+
+
+def test_the_truth_is_perfect_and_a_still_mask_is_not(tmp_path, sequence):
+    scenes.write_labels(tmp_path / "perfect" / "square", scenes.labels_of_square())
+    scenes.write_labels(
+        tmp_path / "still" / "square", {f"{n:05d}": scenes.square() for n in range(1, scenes.FRAMES - 1)}
+    )
+    (perfect,) = score_predictions(tmp_path / "perfect", sequence).objects
+    (still,) = score_predictions(tmp_path / "still", sequence).objects
+    assert (perfect.curve.mean_j, perfect.curve.mean_f) == (1.0, 1.0)
+    assert still.curve.j == pytest.approx([14 / 18, 12 / 20, 10 / 22, 8 / 24])
+
+
+def test_a_folder_for_each_object(tmp_path):
+    sequence = find_data(scenes.sav_folders(tmp_path / "data")).sequences[0]
+    for object_id in (0, 1):
+        shape = scenes.square(2, top=10 + 12 * object_id)
+        scenes.write_labels(tmp_path / "found" / "clip" / f"{object_id:03d}", {"00002": shape * (1 + 254 * object_id)})
+    result = score_predictions(tmp_path / "found", sequence)
+    assert [each.curve.mean_j for each in result.objects] == [1.0, 1.0]
+    assert result.cost is None
+
+
+def test_what_is_missing_or_does_not_fit_is_named(tmp_path, sequence):
+    with pytest.raises(VideoError, match="no predictions for 'square'"):
+        score_predictions(tmp_path / "nowhere", sequence)
+    scenes.write_labels(tmp_path / "some" / "square", {"00001": scenes.square()})
+    with pytest.raises(VideoError, match="no mask '00002.png'"):
+        score_predictions(tmp_path / "some", sequence)
+    scenes.write_labels(tmp_path / "some" / "square", {"00002": np.ones((2, 2))})
+    with pytest.raises(VideoError, match="64 x 48 pixels; '00002.png' .* is 2 x 2"):
+        score_predictions(tmp_path / "some", sequence)

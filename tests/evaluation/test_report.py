@@ -1,0 +1,106 @@
+"""What is written: a page that needs nothing else, tables as JSON, every number as CSV."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from sam2_core.evaluation.charts import Bar, Line, bar_chart, line_chart
+from sam2_core.evaluation.export import Summary, write_csv, write_json
+from sam2_core.evaluation.images import evaluate_picture
+from sam2_core.evaluation.interactive import evaluate_interactively
+from sam2_core.evaluation.layouts import find_data
+from sam2_core.evaluation.options import Options
+from sam2_core.evaluation.report import write_report
+from sam2_core.evaluation.results import Protocol
+from sam2_core.evaluation.runner import Evaluation
+from sam2_core.evaluation.semi_supervised import evaluate_sequence
+from sam2_core.evaluation.store import Settings
+from sam2_core.evaluation.summary import tables
+from sam2_core.tracking import STUDIO
+from tests.evaluation import scenes
+from tests.fakes import fake_model
+
+OPTIONS = Options(interacted_frames=2)
+SETTINGS = Settings("<toy>", "0123", "a & b", OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    sequence = find_data(scenes.davis(root / "davis")).sequences[0]
+    picture = find_data(scenes.coco(root / "coco")).pictures[0]
+    model = fake_model()
+    return (
+        evaluate_sequence(model, sequence, Protocol.MASK, OPTIONS, STUDIO),
+        evaluate_sequence(model, sequence, Protocol.ONE_CLICK, OPTIONS, STUDIO),
+        evaluate_interactively(model, sequence, Protocol.OFFLINE, OPTIONS, STUDIO),
+        evaluate_interactively(model, sequence, Protocol.ONLINE, OPTIONS, STUDIO),
+        evaluate_picture(model, picture, OPTIONS, STUDIO),
+    )
+
+
+class Sources(HTMLParser):
+    """All that a page would load, and all text."""
+
+    def __init__(self):
+        super().__init__()
+        self.loaded, self.text, self.opened = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.opened.append(tag)
+        self.loaded += [value for name, value in attributes if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data):
+        self.text.append(data.strip())
+
+
+def test_the_page_loads_nothing_and_shows_everything(tmp_path, results):
+    write_report(tmp_path / "report.html", SETTINGS, Evaluation(results, 0, 3), tables(results))
+    page = (tmp_path / "report.html").read_text()
+    read = Sources()
+    read.feed(page)
+    assert read.loaded
+    assert all(source.startswith("data:image/jpeg;base64,") for source in read.loaded)
+    assert not re.search(r"url\(|@import|<script|<link", page)
+    text = " ".join(read.text)
+    assert "Evaluation of <toy>" in text
+    assert "On a & b" in text
+    assert "Not finished: 3 jobs" in text
+    for title in ("first mask given", "one click on the first frame", "interactive", "pictures"):
+        assert f"In pictures: {title}" in text
+    # Bars and a curve for each of two protocols, two charts for interaction, two for pictures.
+    assert read.opened.count("svg") == 2 * 2 + 2 + 2
+
+
+def test_every_number_is_in_the_csv(tmp_path, results):
+    write_csv(tmp_path / "scores.csv", results)
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["protocol"] for row in rows} == {"mask", "1-click", "offline", "online", "images"}
+    found = {(row["protocol"], row["measure"]): float(row["value"]) for row in rows if row["object"] == "1"}
+    assert found["mask", "copied_j"] == pytest.approx(results[0].objects[0].copied.mean_j, abs=1e-5)
+    assert found["offline", "j_after_2_frames"] == pytest.approx(results[2].objects[0].rounds[1].j, abs=1e-5)
+    assert found["images", "iou_filled_box"] == pytest.approx(results[4].instances[0].geometry.filled_box, abs=1e-5)
+
+
+def test_the_tables_are_in_the_json(tmp_path, results):
+    write_json(tmp_path / "summary.json", Summary(SETTINGS, 0, tuple(tables(results))))
+    document = json.loads((tmp_path / "summary.json").read_text())
+    assert document["settings"]["subject"] == "<toy>"
+    titles = [table["title"] for table in document["tables"]]
+    assert titles[:2] == ["Pictures, 1 objects", "Videos"]
+    videos = document["tables"][1]
+    row = dict(zip(videos["columns"], videos["rows"][0], strict=True))
+    assert row["J"] == pytest.approx(results[0].objects[0].curve.mean_j)
+
+
+def test_charts_escape_what_they_are_told():
+    bars = bar_chart("a chart", [Bar("<b>", 0.5, (("copied", 0.25),))])
+    assert "<b>" not in bars
+    assert "&lt;b&gt;" in bars
+    line = line_chart("a chart", [Line("model", "model", ((1, 0.0), (3, 1.0)))], "<x>")
+    assert "&lt;x&gt;" in line
+    assert 'points="40.0,184.0 408.0,10.0"' in line
