@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import gradio as gr
 from gradio.data_classes import FileData
@@ -20,6 +20,15 @@ from sam2_core.tracking.policies import Direction
 from sam2_core.tracking.tracker import Tracker
 
 _MOST_PROMPTS = 200
+
+
+class ObjectPrompt(TypedDict, total=False):
+    """What is said about one object: clicks ``[x, y, 1 or 0]`` in pixels, a box ``[x0, y0, x1, y1]``, or both."""
+
+    object: int
+    frame: int
+    points: list[tuple[float, float, int]]
+    box: list[float]
 
 
 class MaskAnswer(TypedDict):
@@ -52,7 +61,7 @@ class Api:
     def __init__(self, models: ModelPool, turns: Turns, limits: MediaLimits) -> None:
         self._models, self._turns, self._limits = models, turns, limits
 
-    def segment_image(self, image: FileData, prompts: list[dict[str, Any]], model: str = "pocket") -> list[MaskAnswer]:
+    def segment_image(self, image: FileData, prompts: list[ObjectPrompt], model: str = "pocket") -> list[MaskAnswer]:
         """Masks of objects in a picture.
 
         Args:
@@ -66,7 +75,11 @@ class Api:
             return _masks(tracker.result(0))
 
     def track_video(
-        self, video: FileData, prompts: list[dict[str, Any]], model: str = "pocket", direction: str = "both"
+        self,
+        video: FileData,
+        prompts: list[ObjectPrompt],
+        model: str = "pocket",
+        direction: Literal["forward", "backward", "both"] = "both",
     ) -> Iterator[FrameAnswer]:
         """Masks of objects in all frames of a video, one answer for each frame as it is tracked.
 

@@ -7,6 +7,7 @@ import html
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def told(cleared: Any) -> Callable[[Callback], Callback]:
 
 def _warn(error: Sam2Error) -> None:
     message = html.escape(error_message(error)["message"])  # Gradio shows HTML, and this may quote a file's name
-    gr.Warning(message, title="Not done")
+    gr.Warning(message)
 
 
 def _value(messages: Sequence[Message], token: object = None) -> str:
@@ -98,10 +99,10 @@ class Callbacks:
         for batch in Conversation(session).answer(message):
             yield _value(batch, token)
 
-    def attach(self, token: str) -> Values:
+    def attach(self, token: str, format_name: str) -> Values:
         """The page was loaded: all that lies around the canvas suits the session of this tab, if there is one."""
         try:
-            return _around(self._manager.get(token))
+            return _around(self._manager.get(token), format_name)
         except Sam2Error:  # which the canvas is told
             return _NOTHING_AROUND
 
@@ -142,28 +143,31 @@ class Callbacks:
     def export(self, token: str, name: str) -> Iterator[str]:
         """Make a file of the masks."""
         session, chosen = self._manager.get(token), find_export(name)
-        annotation = annotation_of(session)
+        revision, annotation = session.revision, annotation_of(session)
         most_bytes = self._manager.limits.session_bytes
 
         def write(path: Path, progress: Callable[[int, int], None]) -> None:
             chosen.write(annotation, path, bounded(progress, session, most_bytes))
 
-        yield from _made(session, chosen.file_name(annotation), write, "Exporting", "frame")
+        made = _File(chosen.file_name(annotation), write, revision, fragments.contents(annotation))
+        yield from _making(session, made, "Exporting", "frame")
 
     @told("")
     def save_project(self, token: str) -> Iterator[str]:
         """Make a project file: all that was said and done, the masks, and the clip."""
         session = self._manager.get(token)
-        name = f"{annotation_of(session).stem}-project.zip"
-        yield from _made(session, name, lambda path, _: session.save_project(path), "Saving the project")
+        revision, annotation = session.revision, annotation_of(session)
+        name, holds = f"{annotation.stem}-project.zip", fragments.contents(annotation)
+        made = _File(name, lambda path, _: session.save_project(path), revision, holds)
+        yield from _making(session, made, "Saving the project")
 
     @told("")
     def save_script(self, token: str) -> Iterator[str]:
         """Write what was done as Python."""
         session = self._manager.get(token)
-        name = f"{annotation_of(session).stem}.py"
-        script = session.script()
-        yield from _made(session, name, lambda path, _: path.write_text(script, encoding="utf-8"), "Writing the script")
+        revision, script, name = session.revision, session.script(), f"{annotation_of(session).stem}.py"
+        made = _File(name, lambda path, _: path.write_text(script, encoding="utf-8"), revision)
+        yield from _making(session, made, "Writing the script")
 
     @told((SKIP, ""))
     def import_masks(self, token: str, upload: str) -> Iterator[Values]:
@@ -206,10 +210,11 @@ class Callbacks:
             return None
 
 
-def _around(session: Session) -> Values:
-    """Format menu, what was said of files, and what :func:`_model_shown` gives."""
+def _around(session: Session, format_name: str = "") -> Values:
+    """Format menu, with the format that was chosen before, what was said of files, and :func:`_model_shown`."""
     formats = menus.formats(session.video)
-    return gr.update(choices=formats, value=formats[0][1]), "", *_model_shown(session.model_name)
+    chosen = format_name if format_name in [name for _, name in formats] else formats[0][1]
+    return gr.update(choices=formats, value=chosen), "", *_model_shown(session.model_name)
 
 
 def _model_shown(name: str) -> Values:
@@ -226,18 +231,23 @@ def _without_session(message: object, error: Sam2Error) -> list[Message]:
     ]
 
 
-def _made(
-    session: Session,
-    name: str,
-    write: Callable[[Path, Callable[[int, int], None]], object],
-    doing: str,
-    unit: str = "",
-) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that is made for a visitor: how, of which revision of the session, and what it holds, in words."""
+
+    name: str
+    write: Callable[[Path, Callable[[int, int], None]], object]
+    revision: int
+    holds: str = ""
+
+
+def _making(session: Session, file: _File, doing: str, unit: str = "") -> Iterator[str]:
     """How far the making of a file is, and in the end a link to it, which the page follows."""
-    making = Background(lambda progress: make_file(session, name, lambda path: write(path, progress)))
+    making = Background(lambda progress: make_file(session, file.name, lambda path: file.write(path, progress)))
     for progress in making.progress():
         yield fragments.progress_bar(progress, doing, unit)
-    yield fragments.download(export_url(session, name), name, making.result().stat().st_size)
+    nbytes, is_old = making.result().stat().st_size, session.revision > file.revision
+    yield fragments.download(export_url(session, file.name), file.name, nbytes, file.holds, file.revision, is_old)
 
 
 def _one_path(uploads: Sequence[str], folder: Path) -> Path:

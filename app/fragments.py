@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.background import Progress
 from sam2_core.config import POCKET, PRESETS
+from sam2_core.formats import Annotation
 from sam2_core.media import open_video
 from widgets.pictures import data_url, thumbnail
 
@@ -65,15 +66,37 @@ def progress_bar(progress: Progress, doing: str, unit: str = "") -> str:
     return _bar(progress.fraction, " · ".join(parts))
 
 
-def download(address: str, name: str, nbytes: int) -> str:
-    """A link to a file that was made for the visitor."""
+def contents(annotation: Annotation) -> str:
+    """What of an annotation has masks."""
+    masklets = [masklet for masklet in annotation.masklets.values() if masklet]
+    frames = len({frame for masklet in masklets for frame in masklet})
+    return f"{_count(len(masklets), 'object')} in {_count(frames, 'frame')}"
+
+
+def download(address: str, name: str, nbytes: int, holds: str, revision: int, is_old: bool) -> str:
+    """A link to a file that was made of a session's ``revision``; the canvas's host marks it when there is a newer one.
+
+    Args:
+        address: of the file.
+        name: of the file.
+        nbytes: its size.
+        holds: what is in it, in words, or nothing.
+        revision: of the session.
+        is_old: whether there is a newer one already.
+    """
     size = f"{nbytes / 1e6:.1f} MB" if nbytes >= 1e5 else f"{nbytes / 1e3:.1f} kB"
-    return f'<p class="note"><a href="{html.escape(address)}" download>{html.escape(name)}</a> · {size}</p>'
+    link = f'<a href="{html.escape(address)}" download>{html.escape(name)}</a>'
+    facts = " · ".join(fact for fact in (link, size, holds) if fact)
+    return f'<p class="note" data-revision="{revision}"{" data-old" if is_old else ""}>{facts}</p>'
 
 
 def note(text: str) -> str:
     """A line where the progress bar would be."""
     return f'<p class="note">{html.escape(text)}</p>'
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _bar(fraction: float, text: str) -> str:

@@ -26,6 +26,9 @@ from widgets.pick_list import pick_list
 
 _ASK_TAB = "(_, ...rest) => [sessionStorage.getItem('masklet-token') ?? '', ...rest]"
 """Before a callback is called: its first input is the token of this tab's session."""
+_ASK_TAB_AND_FORMAT = "() => ['masklet-token', 'masklet-format'].map((key) => sessionStorage.getItem(key) ?? '')"
+"""The same, and the export format that was last chosen in this tab."""
+_KEEP_FORMAT = "(name) => { sessionStorage.setItem('masklet-format', name); }"
 _FETCH = "() => setTimeout(() => document.querySelector('#file-status a')?.click(), 200)"
 """After a file was made: follow the link to it, which is not there if that failed."""
 _SHOW_START = "() => { document.body.dataset.masklet = 'start'; }"
@@ -167,7 +170,8 @@ def _wire(
 
     model = [top.model, top.current_model, top.banner]
     around = [files.format, files.status, *model]
-    page.load(do.attach, token, around, **asking)
+    page.load(do.attach, [token, gr.Textbox(visible=False)], around, **common, js=_ASK_TAB_AND_FORMAT)
+    files.format.input(None, files.format, js=_KEEP_FORMAT, **common)
     opened = [canvas, start.status, *around]
     start.examples.pick(do.open_example, [token, top.current_model], opened, **opening)
     start.upload.upload(do.open_upload, [token, start.upload, top.current_model], opened, **opening)

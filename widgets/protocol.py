@@ -372,14 +372,16 @@ def prompt_fields(object_id: int, frame_index: int, prompt: Prompt) -> Message:
 
 
 def score_fields(object_id: int, masklet: Mapping[int, ObjectMask], frames: range) -> Message:
-    """An object's scores on some frames."""
+    """An object's scores on some frames, and the part of the frame that its masks cover."""
     masked = [frame for frame in frames if frame in masklet]
-    values = np.full((2, len(frames)), np.nan, dtype="<f4")
+    values = np.full((3, len(frames)), np.nan, dtype="<f4")
     places = np.array(masked, dtype=np.int64) - frames.start
-    values[0, places] = [masklet[frame].predicted_iou for frame in masked]
-    values[1, places] = [masklet[frame].object_score for frame in masked]
-    iou, score = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
-    return {"obj": object_id, "first": frames.start, "iou": iou, "score": score}
+    masks = [masklet[frame] for frame in masked]
+    values[0, places] = [mask.predicted_iou for mask in masks]
+    values[1, places] = [mask.object_score for mask in masks]
+    values[2, places] = [mask.mask.area / (mask.mask.height * mask.mask.width) for mask in masks]
+    iou, score, area = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
+    return {"obj": object_id, "first": frames.start, "iou": iou, "score": score, "area": area}
 
 
 def _short(value: float) -> float:

@@ -121,12 +121,14 @@ def test_a_closed_tab_is_detached(
 
 
 def test_a_reloaded_page_shows_what_suits_its_session(do: Callbacks, session: Session) -> None:
-    formats, status, model, current, banner = do.attach(session.token)
+    formats, status, model, current, banner = do.attach(session.token, "")
     assert ("Overlay video", "overlay") in formats["choices"]
     assert ("Overlay picture", "overlay-picture") not in formats["choices"]
     assert (status, model["value"], current) == ("", POCKET.name, POCKET.name)
     assert "not SAM 2.1" in banner
-    assert all(map(is_skip, do.attach("")))
+    assert do.attach(session.token, "coco")[0]["value"] == "coco"  # which was chosen before
+    assert do.attach(session.token, "overlay-picture")[0]["value"] == formats["value"]  # not for this clip
+    assert all(map(is_skip, do.attach("", "")))
 
 
 # Clips

@@ -31,10 +31,13 @@ def test_names_are_text(tmp_path: Path) -> None:
     assert '<button class="card" data-pick="0">' in cards
     assert "picture" in cards
     assert "&lt;b&gt;" in fragments.note("<b>")
-    link = fragments.download('x"y', "<b>.json", 1_234_567)
+    link = fragments.download('x"y', "<b>.json", 1_234_567, "1 object in 3 frames", 7, is_old=False)
     assert 'href="x&quot;y"' in link
-    assert "&lt;b&gt;.json</a> · 1.2 MB" in link
-    assert "0.5 kB" in fragments.download("x", "y", 512)
+    assert "&lt;b&gt;.json</a> · 1.2 MB · 1 object in 3 frames</p>" in link
+    assert 'data-revision="7">' in link
+    old = fragments.download("x", "y", 512, "", 7, is_old=True)
+    assert 'data-revision="7" data-old>' in old
+    assert "0.5 kB</p>" in old
 
 
 def test_the_model_menu_begins_with_ours_and_newer_ones_come_first() -> None:

@@ -30,7 +30,7 @@ const { ask } = Link.prototype;
 Link.prototype.ask = function (...question) { window.link = this; return ask.apply(this, question); };
 const { forget } = Session.prototype;
 Session.prototype.forget = function () { window.session = this; forget.call(this); };
-addEventListener('painted', ({ detail }) => { window.painted = detail; });
+addEventListener('painted', ({ detail }) => { window.painted = detail; window.paintedOf = session.token; });
 window.hasPicture = () => { // a stage is painted empty at first
   const layer = document.querySelector('.mask-canvas-host').shadowRoot.querySelector('.layer');
   return layer.getContext('2d').getImageData(layer.width / 2, layer.height / 2, 1, 1).data[3] > 0;
@@ -169,7 +169,7 @@ class Studio(CanvasTab):
 
     def wait_for_clip(self) -> None:
         """Wait for a clip's first frame."""
-        self.wait(f"session.clip && session.token !== '{self._left}' && window.painted === 0 && hasPicture()")
+        self.wait(f"session.clip && ![undefined, '', '{self._left}'].includes(window.paintedOf) && hasPicture()")
         self.settle()
 
     def settle(self) -> None:

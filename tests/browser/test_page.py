@@ -61,7 +61,7 @@ def test_an_annotation_from_the_first_click_to_the_export(studio: Open, tmp_path
     cards = tab.page.locator(".card[aria-label^=Candidate]")
     expect(cards).to_have_count(3)
     for card in cards.all():
-        assert re.search(r"[01]\.\d\d\s*IoU", card.inner_text())
+        assert re.search(r"[01]\.\d\d\s*predicted IoU", card.inner_text())
     mask = tab.masks(MIDDLE)[1]
     changed = np.abs(tab.picture() - bare).max(axis=2) > 12
     assert changed[mask.decode()].mean() > 0.9
@@ -116,15 +116,16 @@ def test_an_annotation_from_the_first_click_to_the_export(studio: Open, tmp_path
     assert shown(tab) == after
 
     # The next problem; it is locked, and what is tracked now leaves it alone.
-    problem = tab.known("nextProblem()")
+    problem = next(iter(tab.known("problems()")), None)
     tab.press("j")
     if problem is None:
-        expect(tab.message).to_contain_text("No doubtful frame")
+        expect(tab.message).to_contain_text("No problem is left")
     else:
         tab.wait(f"window.painted === {problem['frame']}")
+        expect(tab.message).to_contain_text(f"frame {problem['frame']}: {problem['why']}")
     tab.press("l")
     ((locked_object, locked_frame),) = tab.known("lockedFrames")
-    assert problem is None or problem == {"frame": locked_frame, "obj": locked_object}
+    assert problem is None or (problem["obj"], problem["frame"]) == (locked_object, locked_frame)
     kept = tab.masks(locked_frame)[locked_object]
     tab.go_to(FIRST if locked_frame != FIRST else LAST)
     tab.click(ALSO_ON_IT)

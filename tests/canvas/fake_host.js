@@ -2,7 +2,7 @@
  * A host that speaks docs/protocol.md without a model: balls roll past a pillar, a mask is the ball that was clicked.
  * The page around it uses it by hand and in the browser tests.
  */
-import { base64FromBytes, base64FromRuns, runsFromMessage } from '../../widgets/static/mask_canvas.js';
+import { areaOfRuns, base64FromBytes, base64FromRuns, runsFromMessage } from '../../widgets/static/mask_canvas.js';
 
 const COLORS = ['#3d8bfd', '#f2994a', '#9b6dff', '#2fb380', '#e8618c'];
 const PILLAR = { x: 0.62, width: 0.07 };
@@ -44,15 +44,16 @@ export function runsOfEllipses(ellipses, width, height) {
 export class FakeHost {
   /**
    * @param {object} options  delay: milliseconds until an answer; step: until the next tracked frame; rate: frames a
-   *   second; buffers: frames come by message, not by URL
+   *   second; buffers: frames come by message, not by URL; objects: that are there already
    */
-  constructor({ frames = 120, delay = 15, step = 15, rate = 24, buffers = false, videoUrl = null } = {}) {
+  constructor({ frames = 120, delay = 15, step = 15, rate = 24, buffers = false, videoUrl = null, objects = 0 } = {}) {
     this.clip = { name: 'rolling-balls.mp4', width: 1280, height: 720, frames, rate, still: frames === 1 };
     this.delay = delay;
     this.step = step;
     this.rev = 0;
     this.received = []; // every message from the canvas
     this.state = { objects: [], prompts: [], masks: new Map(), locked: [], balls: new Map() };
+    for (let number = 0; number < objects; number++) this.do_add_object();
     this.past = [];
     this.future = [];
     this.job = null;
@@ -328,13 +329,15 @@ export class FakeHost {
 
   scores(obj) {
     const { frames } = this.clip;
-    const [iou, score] = [new Float32Array(frames).fill(NaN), new Float32Array(frames).fill(NaN)];
+    const [iou, score, area] = [0, 1, 2].map(() => new Float32Array(frames).fill(NaN));
     for (const [frame, masks] of this.state.masks) {
       const mask = masks.get(obj);
-      if (mask) [iou[frame], score[frame]] = [mask.iou, mask.score];
+      if (!mask) continue;
+      [iou[frame], score[frame]] = [mask.iou, mask.score];
+      area[frame] = areaOfRuns(runsFromMessage(mask)) / (this.clip.width * this.clip.height);
     }
     const pack = (values) => base64FromBytes(new Uint8Array(values.buffer));
-    return { obj, first: 0, iou: pack(iou), score: pack(score) };
+    return { obj, first: 0, iou: pack(iou), score: pack(score), area: pack(area) };
   }
 
   tellResults(frame, rid) {

@@ -5,7 +5,8 @@ import test from 'node:test';
 import * as canvas from '../../widgets/static/mask_canvas.js';
 
 const runs = (...lengths) => Uint32Array.from(lengths);
-const track = (iou, score) => ({ iou: Float32Array.from(iou), score: Float32Array.from(score) });
+const track = (iou, score, area = iou.map(() => 0.1)) =>
+  ({ iou: Float32Array.from(iou), score: Float32Array.from(score), area: Float32Array.from(area) });
 const packed = (values) => canvas.base64FromBytes(new Uint8Array(Float32Array.from(values).buffer));
 
 // Codec
@@ -158,18 +159,38 @@ test('keys are named as the table of shortcuts writes them', () => {
 test('doubt: a low predicted IoU, a sudden fall, the moment of vanishing, nothing while hidden', () => {
   const scores = track([0.9, 0.4, 0.9, 0.9, 0.9, NaN], [8, 8, 2, -6, -6, NaN]);
   const doubts = [0, 1, 2, 3, 4, 5].map((frame) => canvas.doubt(scores, frame));
-  assert.deepEqual(doubts.map((value) => +value.toFixed(3)), [0.1, 0.6, 0.75, 1, 0, 0]);
+  assert.deepEqual(doubts.map(({ worth }) => +worth.toFixed(3)), [0.1, 0.6, 0.75, 1, 0, 0]);
+  const reasons = ['not sure (0.40)', 'suddenly less sure', 'lost from sight'];
+  assert.deepEqual(doubts.slice(1, 4).map(({ why }) => why), reasons);
 });
 
-test('the next problem is the worst frame that is not settled', () => {
-  const tracks = new Map([[1, track([0.9, 0.5, 0.8], [5, 5, 5])], [2, track([0.9, 0.9, 0.3], [5, 5, 5])]]);
-  const seen = new Set();
-  const next = () => canvas.nextProblem(tracks, (obj, frame) => seen.has(frame));
-  assert.deepEqual(next(), { frame: 2, obj: 2 });
-  seen.add(2);
-  assert.deepEqual(next(), { frame: 1, obj: 1 });
-  seen.add(1);
-  assert.equal(next(), null);
+test('doubt: a mask jumps when its size does, unless it is tiny or nothing', () => {
+  const good = [0.9, 0.9, 0.9];
+  const jumps = track(good, [8, 8, 8], [0.1, 0.4, 0.2]);
+  assert.deepEqual(canvas.doubt(jumps, 1), { worth: 1, why: 'mask jumped to 4.0 times its size' });
+  assert.deepEqual(canvas.doubt(jumps, 2), { worth: 0.5, why: 'mask jumped to 50 % of its size' });
+  assert.equal(canvas.doubt(track(good, [8, 8, 8], [0.0001, 0.0008, 0]), 1).why, 'not sure (0.90)');
+  assert.equal(canvas.doubt(track(good, [8, 8, 8], [0, 0, 0.1]), 1).why, 'not sure (0.90)');
+});
+
+test('problems are the worst frames of doubtful stretches that are not settled, the worst first', () => {
+  const tracks = new Map([
+    [1, track([0.9, 0.5, 0.4, 0.6, 0.9, 0.6], [5, 5, 5, 5, 5, 5])],
+    [2, track([0.9, 0.9, 0.3], [5, 5, 5])],
+  ]);
+  const settled = new Set();
+  const found = () => canvas.findProblems(tracks, (obj, frame) => settled.has(`${obj}:${frame}`));
+  const places = () => found().map(({ obj, frame }) => [obj, frame]);
+  assert.deepEqual(places(), [[2, 2], [1, 2], [1, 5]]);
+  assert.deepEqual([found()[1].first, found()[1].last], [1, 3]);
+  for (const place of ['2:2', '1:1', '1:2', '1:3']) settled.add(place);
+  assert.deepEqual(places(), [[1, 5]]);
+});
+
+test('a long doubtful stretch is several problems', () => {
+  const weak = Array.from({ length: 70 }, () => 0.5);
+  const found = canvas.findProblems(new Map([[1, track(weak, weak.map(() => 5))]]), () => false);
+  assert.deepEqual(found.map(({ first, last }) => [first, last]), [[0, 29], [30, 59], [60, 69]]);
 });
 
 test('a long track is squeezed into columns that keep the worst of their frames', () => {
@@ -189,11 +210,13 @@ test('a long track is squeezed into columns that keep the worst of their frames'
 
 const CLIP = { name: 'clip', width: 2, height: 2, frames: 100, rate: 25, still: false };
 
+const row = (first, iou, score) => ({ obj: 1, first, iou: packed(iou), score: packed(score), area: packed(iou) });
+
 const state = (fields = {}) => ({
   op: 'state', token: 't', clip: CLIP, model: { name: 'm', note: '' }, job: null, can_undo: true, can_redo: false,
   objects: [{ obj: 1, name: 'A', color: '#ff0000', hidden: false, locked: false }],
   prompts: [{ obj: 1, frame: 3, points: [[0.5, 0.25, true]], box: null, mask: false, candidate: 0 }],
-  scores: [{ obj: 1, first: 3, iou: packed([0.9, NaN, 0.5]), score: packed([5, NaN, 5]) }],
+  scores: [row(3, [0.9, NaN, 0.5], [5, NaN, 5])],
   locked_frames: [[1, 3]],
   ...fields,
 });
@@ -239,7 +262,7 @@ test('after an undo old masks stay on show until new ones come, unless there are
   const known = session();
   known.applyResults(result(3));
   known.applyResults(result(5));
-  known.applyState(state({ scores: [{ obj: 1, first: 3, iou: packed([0.9]), score: packed([5]) }] }));
+  known.applyState(state({ scores: [row(3, [0.9], [5])] }));
   known.doubtMasks();
   assert.deepEqual(known.mask(1, 3), runs(1, 1, 2));
   assert.equal(known.mask(1, 5), null);
@@ -248,11 +271,10 @@ test('after an undo old masks stay on show until new ones come, unless there are
 
 test('scores that changed since a revision leave the others as they were', () => {
   const known = session();
-  const row = (values, first) => ({ obj: 1, first, iou: packed(values), score: packed(values) });
-  known.applyState(state({ scores: [row([0.5, 0.75], 3)], scores_since: null }));
-  known.applyState(state({ scores: [row([NaN, 0.25], 4)], scores_since: 8 }));
+  known.applyState(state({ scores: [row(3, [0.5, 0.75], [1, 1])], scores_since: null }));
+  known.applyState(state({ scores: [row(4, [NaN, 0.25], [NaN, 1])], scores_since: 8 }));
   assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [0.5, NaN, 0.25]);
-  known.applyState(state({ scores: [row([1], 5)], scores_since: null }));
+  known.applyState(state({ scores: [row(5, [1], [1])], scores_since: null }));
   assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [NaN, NaN, 1]);
 });
 
@@ -274,12 +296,30 @@ test('without a choice the most confident candidate is in use', () => {
 
 test('a problem is where nobody looked, nobody said anything and nothing is locked', () => {
   const known = session();
-  assert.deepEqual(known.nextProblem(), { frame: 5, obj: 1 });
-  known.seen[5] = 1;
-  assert.equal(known.nextProblem(), null);
+  const places = () => known.problems().map(({ obj, frame }) => [obj, frame]);
+  assert.deepEqual(places(), [[1, 5]]);
+  known.look(1, 4, 6);
+  assert.deepEqual(places(), []);
   known.job = { done: 1 };
   known.applyResults(result(5, 0.5)); // tracked anew
-  assert.deepEqual(known.nextProblem(), { frame: 5, obj: 1 });
+  assert.deepEqual(places(), [[1, 5]]);
+});
+
+test('what is in the middle of the stage stays there when the stage changes its size', () => {
+  const frame = { width: 640, height: 360 };
+  const [small, large] = [{ width: 800, height: 500 }, { width: 1200, height: 700 }];
+  const view = { scale: 3, x: -200, y: -90 };
+  assert.deepEqual(canvas.viewOf(null, frame, small), canvas.fitView(frame, small));
+  const sight = canvas.sightOf(view, frame, small);
+  const again = canvas.viewOf(sight, frame, small);
+  for (const name of ['scale', 'x', 'y']) assert.ok(Math.abs(again[name] - view[name]) < 1e-9);
+  const middle = canvas.toFrame(canvas.viewOf(sight, frame, large), frame, { x: 600, y: 350 });
+  assert.ok(Math.abs(middle.x - sight.middle.x) < 1e-9);
+});
+
+test('a pixel is on a mask or beside it', () => {
+  const found = [0, 1, 2, 3, 4].map((pixel) => canvas.covers(runs(1, 2, 1), pixel));
+  assert.deepEqual(found, [false, true, true, false, false]);
 });
 
 // Messages

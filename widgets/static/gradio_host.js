@@ -22,6 +22,9 @@ const receive = () => {
       else sessionStorage.removeItem(KEY);
       document.body.toggleAttribute('data-masklet-clip', Boolean(message.clip));
       document.body.dataset.masklet = message.clip ? 'studio' : 'start'; // a page shows either
+      for (const made of document.querySelectorAll('[data-revision]')) { // such as an export
+        made.toggleAttribute('data-old', message.rev > Number(made.dataset.revision));
+      }
     }
     deliver(message);
     if (opens) canvas?.focus(); // its keys work at once

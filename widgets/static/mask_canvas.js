@@ -19,8 +19,13 @@
  * @typedef {{x: number, y: number}} Point
  * @typedef {{width: number, height: number}} Size
  * @typedef {{scale: number, x: number, y: number}} View   CSS pixels for each pixel of the frame, and its left top
+ * @typedef {{zoom: number, middle: Point}} Sight   what is in the middle of the stage, and how much larger it is than
+ *   where the frame fits
  * @typedef {{obj: number, name: string, color: string, hidden: boolean, locked: boolean}} SceneObject
- * @typedef {{iou: Float32Array, score: Float32Array}} Track   one value for each frame, NaN where there is no mask
+ * @typedef {{iou: Float32Array, score: Float32Array, area: Float32Array}} Track   one value for each frame, NaN where
+ *   there is no mask; the area is a fraction of the frame's
+ * @typedef {{obj: number, frame: number, worth: number, why: string, first: number, last: number}} Problem   the worst
+ *   frame of a doubtful stretch
  * @typedef {{runs: Uint32Array, color: string}} Tint
  * @typedef {{obj: number, frame: number, kind: 'point'|'box', index: number, x?: number, y?: number,
  *            positive?: boolean, box?: number[], pending?: boolean}} Mark   a prompt as it is drawn
@@ -77,6 +82,23 @@ export function runsFromPixels(pixels) {
   }
   runs.push(pixels.length - start);
   return Uint32Array.from(runs);
+}
+
+/** Pixels of foreground. @param {Uint32Array} runs */
+export function areaOfRuns(runs) {
+  let area = 0;
+  for (let i = 1; i < runs.length; i += 2) area += runs[i];
+  return area;
+}
+
+/** Whether a pixel, counted row by row, is foreground. @param {ArrayLike<number>} runs */
+export function covers(runs, pixel) {
+  let position = 0;
+  for (let i = 0; i < runs.length; i++) {
+    position += runs[i];
+    if (pixel < position) return i % 2 === 1;
+  }
+  return false;
 }
 
 /** Calls `visit(y, x0, x1)` for every stretch of foreground within a row; x1 is past its end. */
@@ -185,6 +207,21 @@ export function fitView(frame, stage) {
   return { scale, x: (stage.width - frame.width * scale) / 2, y: (stage.height - frame.height * scale) / 2 };
 }
 
+/** @param {View} view @param {Size} frame @param {Size} stage @returns {Sight} */
+export function sightOf(view, frame, stage) {
+  const middle = toFrame(view, frame, { x: stage.width / 2, y: stage.height / 2 });
+  return { zoom: view.scale / fitView(frame, stage).scale, middle };
+}
+
+/** @param {Sight | null} sight @param {Size} frame @param {Size} stage @returns {View} */
+export function viewOf(sight, frame, stage) {
+  const fitting = fitView(frame, stage);
+  if (!sight) return fitting;
+  const scale = fitting.scale * sight.zoom;
+  const { x, y } = sight.middle;
+  return { scale, x: stage.width / 2 - x * frame.width * scale, y: stage.height / 2 - y * frame.height * scale };
+}
+
 /** The view with `at` in its place and everything else nearer or farther. @returns {View} */
 export function zoomView(view, factor, at, least, most) {
   const scale = clamp(view.scale * factor, least, most);
@@ -235,43 +272,80 @@ export function timecode(frame, rate) {
 
 const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
 
+// --- Memory of the browser -------------------------------------------------------------------------------------------
+
+const KEPT = { view: 'masklet-view:', guided: 'masklet-guided' };
+
+/** What was kept, or null; a browser may keep nothing. @param {'sessionStorage' | 'localStorage'} store */
+function recall(store, key) {
+  try {
+    return JSON.parse(window[store].getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function keep(store, key, value) {
+  try {
+    window[store].setItem(key, JSON.stringify(value));
+  } catch { /* it is a convenience */ }
+}
+
 // --- Scores ----------------------------------------------------------------------------------------------------------
 
 const DOUBTFUL = 0.3; // from here on a frame is worth a look: a predicted IoU of 0.7
 const PLUNGE = 8; // a fall of the object score's logit, from one frame to the next, that leaves no trust
+const STRETCH = 30; // frames that one looks at together
+const TINY = 0.001; // of the frame: masks that are smaller change their size for no reason
 
 /** @param {number} frames @returns {Track} */
 export function emptyTrack(frames) {
-  return { iou: new Float32Array(frames).fill(NaN), score: new Float32Array(frames).fill(NaN) };
-}
-
-/** How much a mask deserves a look, 0..1: its predicted IoU is low, or the object is suddenly less sure to be there. */
-export function doubt(track, frame) {
-  const score = track.score[frame];
-  if (Number.isNaN(score)) return 0;
-  const before = frame > 0 ? track.score[frame - 1] : NaN;
-  const plunge = before > 0 ? clamp((before - score) / PLUNGE, 0, 1) : 0;
-  if (score <= 0) return before > 0 ? Math.max(plunge, 0.5) : 0; // hidden: only the moment it vanishes is worth a look
-  return Math.max(1 - track.iou[frame], plunge);
+  const empty = () => new Float32Array(frames).fill(NaN);
+  return { iou: empty(), score: empty(), area: empty() };
 }
 
 /**
- * The most doubtful frame that was not looked at.
- * @param {Map<number, Track>} tracks @param {(obj: number, frame: number) => boolean} settled
- * @returns {{frame: number, obj: number} | null}
+ * How much a mask deserves a look, 0..1, and why: the object is lost, or suddenly less sure to be there; its mask
+ * changed its size from one frame to the next; its predicted IoU is low.
+ * @param {Track} track @param {number} frame @returns {{worth: number, why: string}}
  */
-export function nextProblem(tracks, settled) {
-  let worst = null;
-  let most = DOUBTFUL;
+export function doubt({ iou, score, area }, frame) {
+  if (Number.isNaN(score[frame])) return { worth: 0, why: '' };
+  const before = frame > 0 ? score[frame - 1] : NaN;
+  const plunge = before > 0 ? clamp((before - score[frame]) / PLUNGE, 0, 1) : 0;
+  if (score[frame] <= 0) return { worth: before > 0 ? Math.max(plunge, 0.5) : 0, why: 'lost from sight' }; // the moment
+  const growth = before > 0 && Math.max(area[frame], area[frame - 1]) > TINY ? area[frame] / area[frame - 1] : 1;
+  const reasons = [
+    { worth: 1 - iou[frame], why: `not sure (${iou[frame].toFixed(2)})` },
+    { worth: plunge, why: 'suddenly less sure' },
+    { worth: clamp(Math.abs(Math.log2(growth)) / 2, 0, 1) || 0, why: `mask jumped to ${inTimes(growth)} its size` },
+  ];
+  return reasons.reduce((most, reason) => (reason.worth > most.worth ? reason : most));
+}
+
+const inTimes = (growth) => (growth > 1 ? `${growth.toFixed(1)} times` : `${Math.round(growth * 100)} % of`);
+
+/**
+ * What is worth a look, the worst first. Doubtful frames that follow each other are one problem, but not too many.
+ * @param {Map<number, Track>} tracks @param {(obj: number, frame: number) => boolean} isSettled
+ * @returns {Problem[]}
+ */
+export function findProblems(tracks, isSettled) {
+  const problems = [];
   for (const [obj, track] of tracks) {
+    let stretch = null;
     for (let frame = 0; frame < track.score.length; frame++) {
-      const value = doubt(track, frame);
-      if (value <= most || settled(obj, frame)) continue;
-      most = value;
-      worst = { frame, obj };
+      const { worth, why } = doubt(track, frame);
+      if (worth <= DOUBTFUL || isSettled(obj, frame)) stretch = null;
+      else if (!stretch || frame - stretch.first >= STRETCH) {
+        stretch = { obj, frame, worth, why, first: frame, last: frame };
+        problems.push(stretch);
+      } else {
+        Object.assign(stretch, worth > stretch.worth ? { frame, worth, why } : {}, { last: frame });
+      }
     }
   }
-  return worst;
+  return problems.sort((a, b) => b.worth - a.worth || a.frame - b.frame);
 }
 
 /**
@@ -325,7 +399,7 @@ export class Session {
     this.candidates = new Map();
     this.lockedFrames = []; // pairs of object and frame
     this.asked = new Set(); // frames whose masks are on their way
-    this.seen = new Uint8Array(this.clip?.frames ?? 0);
+    this.looked = new Set(); // pairs of object and frame that the user looked at
     this.epoch = 0;
   }
 
@@ -349,10 +423,9 @@ export class Session {
     const known = Number.isFinite(since) ? this.tracks : new Map();
     const tracks = objects.filter(({ obj }) => known.has(obj)).map(({ obj }) => [obj, known.get(obj)]);
     this.tracks = new Map(tracks);
-    for (const { obj, first, iou, score } of scores) {
+    for (const { obj, first, ...values } of scores) {
       const track = this.trackOf(obj);
-      track.iou.set(floatsFromBase64(iou), first);
-      track.score.set(floatsFromBase64(score), first);
+      for (const name of Object.keys(track)) track[name].set(floatsFromBase64(values[name]), first);
     }
   }
 
@@ -364,16 +437,17 @@ export class Session {
   applyResults({ frame, masks }, buffers) {
     const runs = new Map(masks.map((mask) => [mask.obj, runsFromMessage(mask, buffers)]));
     for (const [obj, track] of this.tracks) {
-      if (!runs.has(obj)) track.iou[frame] = track.score[frame] = NaN;
+      if (!runs.has(obj)) track.iou[frame] = track.score[frame] = track.area[frame] = NaN;
     }
     for (const { obj, iou, score } of masks) {
       const track = this.trackOf(obj);
       track.iou[frame] = iou;
       track.score[frame] = score;
+      track.area[frame] = areaOfRuns(runs.get(obj)) / (this.clip.width * this.clip.height);
+      if (this.job) this.looked.delete(pair(obj, frame)); // tracked anew
     }
     this.masks.set(frame, { epoch: this.epoch, runs });
     this.asked.delete(frame);
-    if (this.job) this.seen[frame] = 0; // tracked anew
   }
 
   applyCandidates({ frame, obj, masks }, buffers) {
@@ -394,6 +468,11 @@ export class Session {
     const entry = this.masks.get(frame) ?? { epoch: this.epoch, runs: new Map() };
     entry.runs.set(obj, runs);
     this.masks.set(frame, entry);
+  }
+
+  /** A picture, or a clip that is one: there is no time in it. */
+  get isStill() {
+    return Boolean(this.clip) && (this.clip.still || this.clip.frames === 1);
   }
 
   object(obj) {
@@ -450,10 +529,16 @@ export class Session {
     ]);
   }
 
-  nextProblem() {
-    const settled = (obj, frame) =>
-      Boolean(this.seen[frame] || this.object(obj)?.hidden || this.isLocked(obj, frame) || this.prompt(obj, frame));
-    return nextProblem(this.tracks, settled);
+  /** What nobody looked at, said anything about or locked, the worst first. */
+  problems() {
+    return findProblems(this.tracks, (obj, frame) =>
+      Boolean(this.looked.has(pair(obj, frame)) || this.object(obj)?.hidden || this.isLocked(obj, frame)
+        || this.prompt(obj, frame)));
+  }
+
+  /** The user saw the masks of these frames. */
+  look(obj, first, last) {
+    for (let frame = first; frame <= last; frame++) this.looked.add(pair(obj, frame));
   }
 }
 
@@ -624,12 +709,14 @@ class Stage {
     this.front = h('canvas', { class: 'layer' });
     this.element = h('div', { class: 'stage' }, this.back, this.front);
     this.picture = null;
-    this.view = { scale: 1, x: 0, y: 0 };
-    this.fitted = true;
     this.size = { width: 1, height: 1 };
+    this.view = { scale: 1, x: 0, y: 0 };
+    /** @type {Sight | null} */
+    this.sight = null;
     /** @type {Tint | null} */
     this.preview = null; // what a click would give, or the candidate under the pointer
     this.pointer = null; // where the mouse is
+    this.cursor = null; // where the keys' cursor is, in fractions of the frame
     this.band = null; // a box that is being drawn
     this.stroke = null; // the object being painted: {obj, frame, color}
     this.hovered = null; // marks that show their cross
@@ -661,13 +748,17 @@ class Stage {
       canvas.height = Math.round(this.size.height * ratio);
       canvas.getContext('2d').setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    if (this.fitted) this.view = fitView(this.frame, this.size);
-    this.studio.refresh('masks', 'marks', 'panels');
+    this.show(this.sight);
   }
 
   fit() {
-    this.fitted = true;
-    this.view = fitView(this.frame, this.size);
+    this.show(null);
+  }
+
+  /** @param {Sight | null} sight */
+  show(sight) {
+    this.sight = sight;
+    this.view = viewOf(sight, this.frame, this.size);
     this.studio.refresh('masks', 'marks', 'panels');
   }
 
@@ -685,13 +776,11 @@ class Stage {
   moveTo(view) {
     const keep = 48;
     const [width, height] = [this.frame.width * view.scale, this.frame.height * view.scale];
-    this.fitted = false;
-    this.view = {
+    this.show(sightOf({
       scale: view.scale,
       x: clamp(view.x, keep - width, this.size.width - keep),
       y: clamp(view.y, keep - height, this.size.height - keep),
-    };
-    this.studio.refresh('masks', 'marks', 'panels');
+    }, this.frame, this.size));
   }
 
   /** A pointer's place in pixels of the stage. */
@@ -719,7 +808,7 @@ class Stage {
   /** Decodes and tints the masks of the frame on show. */
   tint() {
     const { session, shown, look } = this.studio;
-    const tints = session.objects
+    const tints = this.studio.selectedLast(session.objects)
       .filter(({ obj }) => this.studio.isVisible(obj) && this.stroke?.obj !== obj && session.mask(obj, shown))
       .map(({ obj, color }) => ({ color, runs: session.mask(obj, shown) }));
     this.overlay.paint(tints, this.style(look.outline ? 0 : look.opacity));
@@ -758,6 +847,25 @@ class Stage {
     for (const mark of this.studio.visibleMarks()) this.paintMark(context, mark);
     if (this.band) this.paintBox(context, this.band, this.studio.activeColor, true);
     this.paintBrush(context);
+    if (this.cursor) this.paintCursor(context);
+  }
+
+  /** A cross with an open middle. */
+  paintCursor(context) {
+    const { x, y } = this.place(this.cursor);
+    for (const [style, width] of [['rgb(0 0 0 / .7)', 5], ['#ffffff', 2]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.lineCap = 'round';
+      context.beginPath();
+      for (const side of [-1, 1]) {
+        context.moveTo(x + side * 5, y);
+        context.lineTo(x + side * 15, y);
+        context.moveTo(x, y + side * 5);
+        context.lineTo(x, y + side * 15);
+      }
+      context.stroke();
+    }
   }
 
   paintMark(context, mark) {
@@ -1029,6 +1137,7 @@ class Tools {
     if (!this.studio.session.clip || event.target.closest('.message')) return;
     const at = this.stage.at(event);
     this.stage.element.setPointerCapture(event.pointerId);
+    this.stage.cursor = null;
     if (event.pointerType === 'touch') this.fingers.set(event.pointerId, at);
     this.stage.setPreview(null);
     if (this.fingers.size === 2) {
@@ -1107,7 +1216,7 @@ class Tools {
     const { studio, stage } = this;
     const [obj, frame] = [studio.selected, studio.shown];
     const answer = await studio.link.ask('hover', { frame, obj, x, y, positive }, 3000);
-    const isStill = stage.pointer && !this.gesture && !stage.hovered && studio.mayPreview();
+    const isStill = (stage.pointer || stage.cursor) && !this.gesture && !stage.hovered && studio.mayPreview();
     if (answer?.op !== 'hover' || !isStill || frame !== studio.shown || obj !== studio.selected) return;
     stage.setPreview({ runs: runsFromMessage(answer, answer.buffers), color: studio.activeColor });
   }
@@ -1173,7 +1282,7 @@ class Player {
 
   play() {
     const { session, range } = this.studio;
-    if (!session.clip || session.clip.still || this.isPlaying) return;
+    if (!session.clip || session.isStill || this.isPlaying) return;
     this.last = range.last ?? session.clip.frames - 1;
     const first = range.first ?? 0;
     const at = this.studio.wanted;
@@ -1335,6 +1444,14 @@ class Timeline {
     this.tip.style.left = `${x}px`;
   }
 
+  /** Scrolls to the lane of an object. */
+  reveal(obj) {
+    const lane = this.studio.session.objects.findIndex((object) => object.obj === obj);
+    const top = lane * LANE;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (lane >= 0) this.scroller.scrollTop = clamp(scrollTop, top + LANE - clientHeight, top);
+  }
+
   /** Draws ruler and lanes. */
   paint() {
     const { objects, tracks } = this.studio.session;
@@ -1382,9 +1499,11 @@ class Timeline {
       const row = rows[lane] ?? this.labels.appendChild(h('div', { class: 'label' }));
       row.textContent = name;
       row.style.setProperty('--color', color);
+      row.title = name;
       row.classList.toggle('current', obj === this.studio.selected);
     });
     for (const row of rows.slice(objects.length)) row.remove();
+    if (objects.length > rows.length) this.reveal(this.studio.selected);
   }
 
   /** Height and colour say the predicted IoU; hatched where the object is not visible. */
@@ -1469,12 +1588,22 @@ function hatching(context, ink) {
   return context.createPattern(tile, 'repeat');
 }
 
+const MEANING = {
+  iou: 'Predicted IoU: how well the model thinks that its mask fits, from 0 to 1. Below 0.70, have a look.',
+  score: 'Object score: above 0 the model sees the object in this frame, below 0 it is hidden or gone.',
+};
+
 /** @param {Track | undefined} track */
 function scoreInWords(track, frame) {
   const score = track?.score[frame] ?? NaN;
   if (Number.isNaN(score)) return 'no mask yet';
-  const logit = `${score > 0 ? '+' : '−'}${Math.abs(score).toFixed(1)}`;
-  return `predicted IoU ${track.iou[frame].toFixed(2)} · ${score > 0 ? 'visible' : 'not visible'} (${logit})`;
+  return score > 0 ? `predicted IoU ${track.iou[frame].toFixed(2)} · visible` : 'not visible';
+}
+
+/** What the words mean, and the number behind them. @param {Track | undefined} track */
+function scoreExplained(track, frame) {
+  const score = track?.score[frame] ?? NaN;
+  return Number.isNaN(score) ? '' : `${MEANING.iou}\n${MEANING.score} Here: ${score.toFixed(1)}.`;
 }
 
 // --- Elements --------------------------------------------------------------------------------------------------------
@@ -1565,6 +1694,8 @@ const group = (label, ...children) => h('div', { class: 'group', role: 'group', 
 
 // --- Shortcuts -------------------------------------------------------------------------------------------------------
 
+const TIMED = new Set(['Time', 'Tracking']); // a picture has none of it
+
 /** Every key, in the order of the sheet. @type {[string, [string[], string, string, (studio: Studio) => void][]][]} */
 const SHORTCUTS = [
   ['Prompts', [
@@ -1574,6 +1705,9 @@ const SHORTCUTS = [
     [['x'], 'X', 'Clicks add or take away', (s) => s.setPositive(!s.positive)],
     [['['], '[', 'Smaller brush', (s) => s.setBrushSize(s.brushRadius / 1.25)],
     [[']'], ']', 'Larger brush', (s) => s.setBrushSize(s.brushRadius * 1.25)],
+    [['p'], 'P', 'Cursor for the arrow keys', (s) => s.toggleCursor()],
+    [[], 'Enter', 'Click at the cursor', () => {}], // while it is there: see Studio.moveCursor
+    [[], 'Shift+Enter', 'Not this, at the cursor', () => {}],
     [['1', '2', '3'], '1 2 3', 'Choose a candidate', (s, key) => s.choose(Number(key))],
     [['Delete', 'Backspace'], 'Del', 'Delete the prompt', (s) => s.removeSelectedMark()],
     [['Shift+Delete', 'Shift+Backspace'], 'Shift+Del', 'Clear this frame', (s) => s.clearFrame()],
@@ -1593,6 +1727,7 @@ const SHORTCUTS = [
     [['m'], 'M', 'Outlines only', (s) => s.toggleLook('outline')],
     [['s'], 'S', 'Selected object only', (s) => s.toggleLook('solo')],
     [['?'], '?', 'This sheet', (s) => s.help.open()],
+    [['Escape'], 'Esc', 'Leave what was begun', (s) => s.escape()],
     [['Ctrl+z', 'z'], 'Ctrl+Z', 'Undo', (s) => s.undo()],
     [['Ctrl+Shift+z', 'Ctrl+y', 'y'], 'Ctrl+Shift+Z', 'Redo', (s) => s.redo()],
   ]],
@@ -1607,7 +1742,8 @@ const SHORTCUTS = [
     [['i'], 'I', 'Range starts here', (s) => s.setRange({ first: s.wanted })],
     [['o'], 'O', 'Range ends here', (s) => s.setRange({ last: s.wanted })],
     [['r'], 'R', 'Whole clip', (s) => s.setRange({ first: null, last: null })],
-    [['j'], 'J', 'Next problem', (s) => s.jumpToProblem()],
+    [['j'], 'J', 'Next problem', (s) => s.nextProblem()],
+    [['Shift+j'], 'Shift+J', 'Problem before', (s) => s.previousProblem()],
   ]],
   ['Tracking', [
     [['t'], 'T', 'Track both ways', (s) => s.track('both')],
@@ -1615,7 +1751,7 @@ const SHORTCUTS = [
     [['.'], '.', 'Track forward', (s) => s.track('forward')],
     [['l'], 'L', 'Lock this frame’s mask', (s) => s.lockFrame()],
     [['k'], 'K', 'Pause or resume', (s) => s.togglePause()],
-    [['Escape'], 'Esc', 'Cancel', (s) => s.escape()],
+    [['Shift+k'], 'Shift+K', 'Cancel tracking', (s) => s.cancelTracking()],
   ]],
 ];
 
@@ -1697,8 +1833,8 @@ class Toolbar {
     this.size.max = Math.round((session.clip?.width ?? 600) / 6);
     this.size.value = brushRadius;
     setText(this.sizeText, `${Math.round(brushRadius * 2)} px`);
-    this.undo.disabled = !session.canUndo;
-    this.redo.disabled = !session.canRedo;
+    this.undo.disabled = !session.canUndo || Boolean(session.job);
+    this.redo.disabled = !session.canRedo || Boolean(session.job);
     this.opacity.value = Math.round(look.opacity * 100);
     this.opacity.disabled = look.outline;
     setPressed(this.outline, look.outline);
@@ -1761,8 +1897,7 @@ class ObjectRow {
     });
     this.swatch = h('label', { class: 'swatch', title: 'Colour' }, this.color);
     this.name = h('button', {
-      type: 'button', class: 'name', title: 'Select; double-click to rename (F2)',
-      onclick: () => studio.select(obj), ondblclick: () => this.rename(),
+      type: 'button', class: 'name', onclick: () => studio.select(obj), ondblclick: () => this.rename(),
     });
     this.score = h('span', { class: 'score number' });
     const small = (name, press) => button({ icon: name, label: '', kind: 'small', press }); // update() names them
@@ -1777,7 +1912,9 @@ class ObjectRow {
   update({ name, color, hidden, locked }) {
     const { session, selected, shown } = this.studio;
     setText(this.name, name);
+    this.name.title = `${name}: select; double-click to rename (F2)`;
     setText(this.score, briefScore(session.tracks.get(this.obj), shown));
+    this.score.title = scoreExplained(session.tracks.get(this.obj), shown);
     this.swatch.style.setProperty('--color', color);
     this.color.value = color;
     this.color.setAttribute('aria-label', `Colour of ${name}`);
@@ -1841,14 +1978,15 @@ class Inspector {
     this.element.hidden = !object;
     if (!object) return;
     const prompt = session.prompt(selected, shown);
-    setText(this.title, session.clip.still ? object.name : `${object.name} in frame ${shown}`);
+    setText(this.title, session.isStill ? object.name : `${object.name} in frame ${shown}`);
     setText(this.score, sentence(scoreInWords(session.tracks.get(selected), shown)));
+    this.score.title = scoreExplained(session.tracks.get(selected), shown);
     this.updateChips(prompt);
     const isLocked = session.isLocked(selected, shown);
     setIcon(this.lock, isLocked ? 'lock' : 'unlock');
     setLabel(this.lock, isLocked ? 'Unlock this frame’s mask (L)' : 'Lock this frame’s mask against tracking (L)');
     this.lock.classList.toggle('on', isLocked);
-    this.lock.hidden = session.clip.still;
+    this.lock.hidden = session.isStill;
     this.lock.disabled = !isLocked && !session.mask(selected, shown);
     this.clear.disabled = !prompt;
   }
@@ -1881,7 +2019,7 @@ class CandidateCards {
     this.studio = studio;
     this.cards = h('div', { class: 'cards' });
     this.element = h('section', { class: 'panel', 'aria-label': 'Candidates' },
-      h('header', {}, h('h2', {}, 'Which one is meant?')), this.cards);
+      h('header', {}, h('h2', {}, 'Which one did you mean?')), this.cards);
   }
 
   update() {
@@ -1904,10 +2042,10 @@ class CandidateCards {
       const picture = h('canvas', { width: 160 * ratio, height: 90 * ratio });
       stage.paintThumbnail(picture, { runs, color: activeColor }, part);
       const facts = h('span', { class: 'facts' }, h('kbd', {}, String(index + 1)),
-        h('span', { class: 'number' }, iou.toFixed(2)), h('small', {}, 'IoU'));
+        h('span', { class: 'number' }, iou.toFixed(2)), h('small', {}, 'predicted IoU'));
       return h('button', {
         type: 'button', class: 'card', 'aria-label': `Candidate ${index + 1}, predicted IoU ${iou.toFixed(2)}`,
-        title: `Take this one (${index + 1})`, onclick: () => this.studio.choose(index + 1),
+        title: `Take this one (${index + 1})\n${MEANING.iou}`, onclick: () => this.studio.choose(index + 1),
         onpointerenter: () => stage.setPreview({ runs, color: activeColor }),
         onpointerleave: () => stage.setPreview(null),
       }, picture, facts);
@@ -1957,7 +2095,7 @@ class TimeBar {
   trackGroup() {
     const { studio } = this;
     const toggle = () => studio.toggleOnlySelected();
-    this.only = button({ icon: 'solo', label: 'Track the selected object only', press: toggle });
+    this.only = button({ text: 'All objects', label: 'Track the selected object only', kind: 'only', press: toggle });
     this.track = [
       keyButton(studio, ',', { icon: 'backward', kind: 'accent' }),
       keyButton(studio, 't', { icon: 'both', text: 'Track', kind: 'primary' }),
@@ -1972,9 +2110,8 @@ class TimeBar {
     this.bar = h('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Tracked frames' }, h('i', {}));
     this.progress = h('span', { class: 'number progress', 'aria-live': 'off' });
     this.pause = keyButton(studio, 'k', { icon: 'pause', kind: 'play' });
-    const cancel = () => studio.cancelTracking();
-    this.job = group('Tracking', this.bar, this.progress, this.pause,
-      button({ icon: 'stop', text: 'Cancel', label: 'Cancel tracking', key: 'Esc', press: cancel }));
+    this.cancel = keyButton(studio, 'Shift+k', { icon: 'stop', text: 'Cancel' });
+    this.job = group('Tracking', this.bar, this.progress, this.pause, this.cancel);
     return this.job;
   }
 
@@ -1984,9 +2121,9 @@ class TimeBar {
   }
 
   update() {
-    const { session, wanted, range, player, onlySelected } = this.studio;
+    const { session, selected, wanted, range, player, onlySelected } = this.studio;
     const { clip, job } = session;
-    this.element.hidden = !clip || clip.still;
+    this.element.hidden = !clip || session.isStill;
     if (this.element.hidden) return;
     setIcon(this.play, player.isPlaying ? 'pause' : 'play');
     setLabel(this.play, player.isPlaying ? 'Pause (Space)' : 'Play (Space)');
@@ -1997,17 +2134,24 @@ class TimeBar {
     this.clearRange.hidden = !hasRange;
     setText(this.track[1].querySelector('span'), hasRange ? 'Track range' : 'Track');
     setPressed(this.only, onlySelected);
-    for (const element of this.track) element.disabled = !session.prompts.length;
+    const name = session.object(selected)?.name;
+    setText(this.only.firstChild, onlySelected && name ? `Only ${name}` : 'All objects');
+    this.only.hidden = session.objects.length < 2 && !onlySelected;
+    for (const element of this.track) element.setAttribute('aria-disabled', !session.prompts.length); // it says why
     this.tracking.hidden = Boolean(job);
     this.job.hidden = !job;
     if (job) this.updateJob(job);
   }
 
   updateJob({ done, total, eta, paused }) {
-    const words = [total ? `${done} of ${total}` : 'Starting'];
-    if (paused) words.push('paused');
+    const words = [total ? `${done} of ${total}` : 'Starting …'];
+    if (this.studio.isCancelling) words.unshift('Cancelling …');
+    else if (paused) words.push('paused');
     else if (total && Number.isFinite(eta)) words.push(`${duration(eta)} left`);
     setText(this.progress, words.join(' · '));
+    this.cancel.disabled = this.studio.isCancelling;
+    this.pause.disabled = this.studio.isCancelling;
+    this.bar.classList.toggle('paused', paused);
     this.bar.firstChild.style.width = `${total ? (100 * done) / total : 0}%`;
     this.bar.setAttribute('aria-valuemax', total);
     this.bar.setAttribute('aria-valuenow', done);
@@ -2023,19 +2167,22 @@ class StatusLine {
     this.studio = studio;
     this.clip = h('span', { class: 'clip' });
     this.model = h('span', { class: 'model' });
-    this.legend = h('span', { class: 'legend', title: 'The lanes of the timeline: the higher and greener, the surer' },
-      'Predicted IoU', h('i', { class: 'scale' }), h('i', { class: 'hatched' }), 'not visible');
+    const meaning = ['The lanes of the timeline: the higher and greener, the surer.', MEANING.iou, MEANING.score];
+    this.legend = h('span', { class: 'legend', title: meaning.join('\n') },
+      h('span', {}, 'Predicted IoU'), '0.4', h('i', { class: 'scale' }), '0.9',
+      h('i', { class: 'hatched' }), 'not visible');
     this.element = h('footer', { class: 'status' }, this.clip, this.model, this.legend);
   }
 
   update() {
-    const { clip, model } = this.studio.session;
+    const { clip, model, isStill } = this.studio.session;
     const size = clip && `${clip.width} × ${clip.height}`;
-    const length = clip && !clip.still ? ` · ${count(clip.frames, 'frame')} · ${+clip.rate.toFixed(2)} fps` : '';
+    const length = clip && !isStill ? ` · ${count(clip.frames, 'frame')} · ${+clip.rate.toFixed(2)} fps` : '';
     setText(this.clip, clip ? `${clip.name} · ${size}${length}` : '');
     setText(this.model, model.note || model.name);
-    this.model.title = model.note ?? '';
-    this.legend.hidden = !clip || clip.still;
+    this.model.title = model.note || model.name;
+    this.model.classList.toggle('noted', Boolean(model.note));
+    this.legend.hidden = !clip || isStill;
   }
 }
 
@@ -2043,18 +2190,30 @@ class StatusLine {
 class MessageBar {
   constructor() {
     this.text = h('span', {});
+    this.remedy = h('button', { type: 'button', class: 'button remedy', onclick: () => this.help() });
     this.close = button({ icon: 'close', label: 'Dismiss', kind: 'small', press: () => this.hide() });
-    this.box = h('div', { class: 'message', hidden: true }, this.text, this.close);
+    this.box = h('div', { class: 'message', hidden: true }, this.text, this.remedy, this.close);
     this.element = h('div', { class: 'messages', role: 'status', 'aria-live': 'polite' }, this.box);
   }
 
-  /** @param {string} text @param {'error' | 'note'} kind */
-  say(text, kind) {
+  /**
+   * @param {string} text @param {'error' | 'note'} kind
+   * @param {{text: string, press: () => void}} [remedy]  what one may want to do about it
+   */
+  say(text, kind, remedy) {
     clearTimeout(this.timer);
     this.box.dataset.kind = kind;
     this.box.hidden = false;
     this.text.textContent = text;
-    this.timer = setTimeout(() => this.hide(), kind === 'error' ? 15000 : 5000);
+    this.remedy.textContent = remedy?.text ?? '';
+    this.remedy.hidden = !remedy;
+    this.press = remedy?.press;
+    this.timer = setTimeout(() => this.hide(), kind === 'error' || remedy ? 15000 : 6000);
+  }
+
+  help() {
+    this.hide();
+    this.press();
   }
 
   /** @returns {boolean} whether there was anything to hide */
@@ -2067,19 +2226,70 @@ class MessageBar {
 
 /** All keys on one sheet. */
 class HelpSheet {
-  constructor(focusBack) {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
     const table = ([title, rows]) => h('section', {}, h('h3', {}, title),
       h('dl', {}, ...rows.flatMap(([keys, does]) => [h('dt', {}, h('kbd', {}, keys)), h('dd', {}, does)])));
     const close = button({ icon: 'close', label: 'Close', key: 'Esc', press: () => this.element.close() });
-    this.element = h('dialog', { class: 'help', 'aria-label': 'Keys and mouse', onclose: focusBack },
+    this.tables = new Map(SHORTCUTS.map(([title, rows]) =>
+      [title, table([title, rows.map(([, shown, does]) => [shown, does])])]));
+    this.element = h('dialog', { class: 'help', 'aria-label': 'Keys and mouse', onclose: () => studio.focus() },
       h('header', {}, h('h2', {}, 'Keys and mouse'), close),
-      h('div', { class: 'columns' }, table(MOUSE),
-        ...SHORTCUTS.map(([title, rows]) => table([title, rows.map(([, shown, does]) => [shown, does])]))));
+      h('div', { class: 'columns' }, table(MOUSE), ...this.tables.values()));
     this.element.addEventListener('click', (event) => event.target === this.element && this.element.close());
   }
 
   open() {
+    for (const [title, section] of this.tables) section.hidden = this.studio.session.isStill && TIMED.has(title);
     this.element.showModal();
+  }
+}
+
+/** The way to a first masklet, for someone who has never been here; it goes with the steps, and then for ever. */
+class Guide {
+  /** @param {Studio} studio */
+  constructor(studio) {
+    this.studio = studio;
+    this.isOver = Boolean(recall('localStorage', KEPT.guided));
+    this.steps = [
+      ['Click', 'the thing you want.'],
+      ['Choose', 'the mask you meant, or click again.'],
+      ['Track', 'it through the clip.'],
+    ].map(([verb, rest]) => h('li', {}, h('span', {}, h('b', {}, verb), ` ${rest}`)));
+    this.dismiss = button({ icon: 'close', label: 'Dismiss the guide', kind: 'small', press: () => this.end() });
+    this.element = h('div', { class: 'guide', role: 'note', 'aria-label': 'First steps', hidden: true },
+      h('ol', {}, ...this.steps), this.dismiss);
+  }
+
+  update() {
+    const { session } = this.studio;
+    if (!this.isOver && this.reached === this.steps.length) this.end();
+    this.element.hidden = this.isOver || !session.clip;
+    if (this.element.hidden) return;
+    this.steps[2].hidden = session.isStill;
+    this.steps.forEach((step, place) => {
+      step.classList.toggle('done', place < this.reached);
+      step.setAttribute('aria-current', place === this.reached ? 'step' : 'false');
+    });
+  }
+
+  /** How many steps are done. */
+  get reached() {
+    const { session, pending } = this.studio;
+    const masks = ({ score }) => score.reduce((sum, value) => sum + !Number.isNaN(value), 0);
+    const isTracked = [...session.tracks.values()].some((track) => masks(track) > 1);
+    const isMeant = session.prompts.some(({ obj, frame, candidate }) => candidate || !session.isAmbiguous(obj, frame));
+    if (session.job || isTracked || (isMeant && session.isStill)) return 3;
+    if (isMeant) return 2;
+    return session.prompts.length || pending.size ? 1 : 0;
+  }
+
+  end() {
+    this.isOver = true;
+    this.element.hidden = true;
+    keep('localStorage', KEPT.guided, true);
+    this.studio.refresh('panels');
   }
 }
 
@@ -2088,6 +2298,10 @@ class HelpSheet {
 const MASK_BLOCK = 32; // frames whose masks are asked for together
 const REWRITES = new Set(['hello', 'sync', 'undo', 'redo']); // after these every mask may be another
 const DRAWN_AHEAD = new Set(['mask', 'choose', 'edit_object']); // an error takes back what was shown at once
+const WHILE_TRACKING = new Set(['edit_object', 'track', 'pause', 'resume', 'cancel']); // all else waits for its end
+const GLANCE = 1500; // milliseconds in which a frame is looked at
+const CURSOR = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const CURSOR_STEP = { near: 6, far: 30 }; // CSS pixels, without and with Shift
 const FIRST_COLOR = '#3d8bfd'; // of an object that the host has not made yet
 
 /** One canvas: what the user sees and does now, over what the session knows. */
@@ -2106,6 +2320,10 @@ class Studio {
     this.range = { first: null, last: null };
     this.onlySelected = false;
     this.following = false; // the playhead goes along with tracking
+    this.isCancelling = false;
+    /** @type {Problem[]} */
+    this.visited = []; // problems that were jumped to
+    this.place = -1; // among them
     /** @type {Set<Mark>} */
     this.pending = new Set();
     this.dirty = new Set();
@@ -2130,9 +2348,14 @@ class Studio {
     this.status = new StatusLine(this);
     this.messages = new MessageBar();
     this.panels = [this.toolbar, this.objectList, this.cards, this.inspector, this.timeBar, this.status];
-    this.help = new HelpSheet(() => this.focus());
+    this.help = new HelpSheet(this);
+    this.guide = new Guide(this);
     this.hint = h('p', { class: 'hint' });
-    this.stage.element.append(this.hint, this.messages.element);
+    this.skeleton = h('div', { class: 'skeleton' });
+    this.spoken = h('div', { class: 'offscreen', role: 'status', 'aria-live': 'polite' });
+    this.stage.element.append(this.skeleton, this.hint, this.guide.element, this.messages.element);
+    this.keepView = () => keep('sessionStorage', KEPT.view + this.session.token, this.viewToKeep());
+    window.addEventListener('pagehide', this.keepView);
     this.element = h('div', {
       class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio',
       'data-lm-suppress-shortcuts': 'true', 'data-jp-suppress-context-menu': 'true',
@@ -2143,11 +2366,14 @@ class Studio {
     this.toolbar.element,
     h('div', { class: 'middle' }, this.stage.element,
       h('aside', { class: 'side' }, this.objectList.element, this.cards.element, this.inspector.element)),
-    this.timeBar.element, this.timeline.element, this.status.element, this.help.element);
+    this.timeBar.element, this.timeline.element, this.status.element, this.help.element, this.spoken);
     this.refresh('panels');
   }
 
   close() {
+    this.keepView();
+    window.removeEventListener('pagehide', this.keepView);
+    clearTimeout(this.glance);
     this.player.close();
     this.link.close();
     cancelAnimationFrame(this.repaint);
@@ -2167,11 +2393,11 @@ class Studio {
     const { dirty } = this;
     this.dirty = new Set();
     this.repaint = 0;
-    const { clip } = this.session;
+    const { clip, isStill } = this.session;
     if (dirty.has('masks')) this.stage.paintBack();
     if (dirty.has('marks')) this.stage.paintFront();
-    this.timeline.element.hidden = !clip || clip.still;
-    if (clip && !clip.still) {
+    this.timeline.element.hidden = !clip || isStill;
+    if (clip && !isStill) {
       if (dirty.has('ribbon')) this.timeline.paint();
       if (dirty.has('ribbon') || dirty.has('playhead')) this.timeline.update();
     }
@@ -2182,9 +2408,19 @@ class Studio {
 
   updatePanels() {
     for (const panel of this.panels) panel.update();
+    this.guide.update();
     this.stage.element.dataset.tool = this.tool;
     setText(this.hint, this.nextHint());
     this.hint.hidden = !this.hint.textContent;
+    this.updateSkeleton();
+  }
+
+  /** Where the first picture will be. */
+  updateSkeleton() {
+    this.skeleton.hidden = !this.session.clip || Boolean(this.stage.picture);
+    if (this.skeleton.hidden) return;
+    const { view: { scale, x, y }, frame: { width, height } } = this.stage;
+    this.skeleton.style.cssText = `left: ${x}px; top: ${y}px; width: ${width * scale}px; height: ${height * scale}px`;
   }
 
   /** What a newcomer could do now; nothing once there is a prompt. */
@@ -2192,7 +2428,7 @@ class Studio {
     const { clip, prompts } = this.session;
     if (this.link.rev === null) return 'Connecting …';
     if (!clip) return 'Open a clip or a picture to begin.';
-    if (prompts.length || this.pending.size) return '';
+    if (prompts.length || this.pending.size || !this.guide.isOver) return '';
     return 'Click the thing you want. Right-click what does not belong to it. Drag to draw a box.';
   }
 
@@ -2202,10 +2438,21 @@ class Studio {
     this.shown = frame;
     this.stage.picture = picture;
     if (this.player.isPlaying) this.wanted = frame;
-    else if (!this.following) this.session.seen[frame] = 1;
+    this.lookSoon();
     this.fetchMasks();
     this.fetchCandidates();
     this.refresh('masks', 'marks', 'playhead', 'panels');
+  }
+
+  /** Whoever stays at a frame has looked at the problem there. */
+  lookSoon() {
+    clearTimeout(this.glance);
+    if (this.player.isPlaying || this.following) return;
+    this.glance = setTimeout(() => {
+      const isHere = ({ obj, first, last }) => obj === this.selected && first <= this.shown && this.shown <= last;
+      const here = this.session.problems().find(isHere);
+      if (here) this.session.look(here.obj, here.first, here.last);
+    }, GLANCE);
   }
 
   async fetchAndPresent(frame) {
@@ -2242,7 +2489,13 @@ class Studio {
   /** @returns {Mark[]} prompts of the frame on show, also those the host has not answered */
   visibleMarks() {
     const pending = [...this.pending].filter(({ frame }) => frame === this.shown);
-    return [...this.session.marks(this.shown), ...pending].filter(({ obj }) => this.isVisible(obj));
+    return this.selectedLast([...this.session.marks(this.shown), ...pending].filter(({ obj }) => this.isVisible(obj)));
+  }
+
+  /** What belongs to the selected object is drawn over all else. @template {{obj: number}} T @param {T[]} things */
+  selectedLast(things) {
+    const isSelected = ({ obj }) => obj === this.selected;
+    return [...things.filter((thing) => !isSelected(thing)), ...things.filter(isSelected)];
   }
 
   get activeColor() {
@@ -2273,6 +2526,7 @@ class Studio {
     const { clip, token, job } = this.session;
     this.session.applyState(asked === 'track' ? { ...message, job: message.job ?? job } : message);
     if (asked === null || REWRITES.has(asked)) this.session.doubtMasks();
+    this.isCancelling &&= Boolean(this.session.job);
     const { objects } = this.session;
     const isKnown = objects.some(({ obj }) => obj === this.selected);
     if (asked === 'add_object' || !isKnown) this.selected = objects.at(-1)?.obj ?? null;
@@ -2285,16 +2539,34 @@ class Studio {
     this.refresh('masks', 'marks', 'ribbon');
   }
 
-  /** Another clip. */
+  /** Another clip, or the same one after a reload. */
   open() {
     this.messages.hide();
     this.pictures.forget();
     this.stage.reset();
-    if (!this.session.clip.still) this.player.open();
+    if (!this.session.isStill) this.player.open();
     this.pending.clear();
+    this.forgetProblems();
     this.range = { first: null, last: null };
+    this.onlySelected = false;
     this.brushRadius = Math.max(3, Math.round(this.session.clip.width / 80));
-    this.goTo(0);
+    this.wanted = 0;
+    this.restoreView(recall('sessionStorage', KEPT.view + this.session.token));
+    this.goTo(this.wanted);
+  }
+
+  viewToKeep() {
+    const { selected, tool, positive, brushRadius, look, range, onlySelected, stage: { sight } } = this;
+    const wanted = this.following ? this.home : this.wanted;
+    return { selected, wanted, tool, positive, brushRadius, look, range, onlySelected, sight };
+  }
+
+  restoreView(kept) {
+    if (!kept) return;
+    const { selected, sight, ...fields } = kept;
+    Object.assign(this, fields);
+    if (this.session.object(selected)) this.selected = selected;
+    this.stage.show(sight);
   }
 
   onResults(message, buffers) {
@@ -2310,21 +2582,32 @@ class Studio {
 
   onDone({ status, message }) {
     const done = this.session.job?.done ?? 0;
-    this.session.job = null;
-    if (this.following) this.goTo(this.home);
-    this.following = false;
+    this.endJob();
     if (status === 'failed') this.messages.say(message ?? 'Tracking failed; what was finished is kept.', 'error');
     else if (status === 'cancelled') this.messages.say(`Cancelled. ${count(done, 'finished frame')} kept.`, 'note');
-    else this.messages.say(`Tracked ${count(done, 'frame')}.`, 'note');
+    else this.sayTracked(done);
+  }
+
+  endJob() {
+    this.session.job = null;
+    this.isCancelling = false;
+    if (this.following) this.goTo(this.home);
+    this.following = false;
+    this.forgetProblems();
+  }
+
+  sayTracked(frames) {
+    const { length } = this.session.problems();
+    const look = { text: 'Show the first (J)', press: () => this.nextProblem() };
+    if (!length) this.messages.say(`Tracked ${count(frames, 'frame')}.`, 'note');
+    else this.messages.say(`Tracked ${count(frames, 'frame')}. Worth a look: ${count(length, 'place')}.`, 'note', look);
   }
 
   onError(message, asked) {
     if (asked === 'hover') return; // nobody pressed anything; a click will say it
     this.messages.say(message.message, 'error');
-    if (asked === 'track') {
-      this.session.job = null;
-      this.following = false;
-    }
+    if (asked === 'track') this.endJob();
+    if (asked === 'cancel') this.isCancelling = false;
     if (asked === 'masks') this.session.asked.clear();
     if (DRAWN_AHEAD.has(asked)) this.link.sync();
     this.refresh('masks', 'marks');
@@ -2334,7 +2617,7 @@ class Studio {
 
   /** Sends a change; its mark stays on the stage until the answer is there. @param {Mark} [mark] */
   async change(op, fields, mark) {
-    const answer = await this.link.ask(op, fields);
+    const answer = !WHILE_TRACKING.has(op) && this.isTracking() ? null : await this.link.ask(op, fields);
     this.pending.delete(mark);
     this.refresh('marks', 'panels');
     return answer;
@@ -2373,10 +2656,21 @@ class Studio {
     if (runs.length === 1 && !this.session.mask(obj, frame)) return; // erased where there was nothing
     const target = obj ?? (await this.promptedObject());
     if (target === null) return;
+    const replaced = this.session.prompt(target, frame);
     this.session.setMask(target, frame, runs);
     this.session.candidates.delete(pair(target, frame));
     this.refresh('masks');
-    await this.change('mask', { frame, obj: target, rle: base64FromRuns(runs) });
+    const answer = await this.change('mask', { frame, obj: target, rle: base64FromRuns(runs) });
+    if (replaced && answer?.op === 'state') this.sayReplaced(replaced);
+  }
+
+  /** A painted mask stands for all that was said on its frame before. */
+  sayReplaced({ points, box }) {
+    const gone = [...(points.length ? [count(points.length, 'click')] : []), ...(box ? ['the box'] : [])];
+    if (!gone.length) return;
+    const undo = { text: 'Undo', press: () => this.undo() };
+    const what = `it replaces ${gone.join(' and ')} on this frame`;
+    this.messages.say(`What you paint is the whole mask: ${what}.`, 'note', undo);
   }
 
   /** @param {number} candidate 1 to 3 */
@@ -2393,9 +2687,22 @@ class Studio {
 
   /** Whether prompts about the selected object are welcome; says why not. */
   mayChange() {
-    const object = this.session.object(this.selected);
-    if (object?.locked) this.messages.say(`${object.name} is locked; unlock it to change it.`, 'note');
-    return !object?.locked;
+    const { session, target, shown } = this;
+    const object = session.object(target);
+    const refuse = (text, press) => this.messages.say(text, 'note', { text: 'Unlock', press });
+    if (this.isTracking()) return false;
+    if (object?.locked) refuse(`${object.name} is locked.`, () => this.editObject(target, { locked: false }));
+    else if (session.isLocked(target, shown)) refuse(`${object.name} is locked on this frame.`, () => this.lockFrame());
+    else return true;
+    return false;
+  }
+
+  /** Whether objects are being tracked, which nothing else may change meanwhile; says so. */
+  isTracking() {
+    const { job } = this.session;
+    const cancel = { text: 'Cancel tracking', press: () => this.cancelTracking() };
+    if (job) this.messages.say('Objects can be changed again when they are tracked.', 'note', cancel);
+    return Boolean(job);
   }
 
   mayPreview() {
@@ -2418,8 +2725,9 @@ class Studio {
   /** @param {{obj: number, frame: number, kind: string, index?: number}} prompt */
   removePrompt({ obj, frame, kind, index }) {
     this.stage.selected = this.stage.hovered = null;
-    if (this.session.object(obj)?.locked) this.mayChange();
-    else this.change('remove_prompt', kind === 'point' ? { frame, obj, kind, index } : { frame, obj, kind });
+    this.select(obj);
+    if (!this.mayChange()) return;
+    this.change('remove_prompt', kind === 'point' ? { frame, obj, kind, index } : { frame, obj, kind });
   }
 
   clearFrame() {
@@ -2435,6 +2743,7 @@ class Studio {
   }
 
   undo() {
+    this.messages.hide();
     if (this.session.canUndo) this.change('undo');
   }
 
@@ -2448,7 +2757,7 @@ class Studio {
   addObject() {
     const adding = this.change('add_object').then((answer) => {
       if (this.adding === adding) this.adding = null;
-      return answer.objects?.at(-1).obj ?? null;
+      return answer?.objects?.at(-1).obj ?? null;
     });
     this.adding = adding;
     return adding;
@@ -2469,6 +2778,7 @@ class Studio {
     this.selected = obj;
     this.stage.setPreview(null);
     this.objectList.reveal(obj);
+    this.timeline.reveal(obj);
     this.fetchCandidates();
     this.refresh('masks', 'marks', 'ribbon', 'panels');
   }
@@ -2527,21 +2837,48 @@ class Studio {
     this.refresh('playhead', 'panels');
   }
 
-  jumpToProblem() {
-    const problem = this.session.nextProblem();
-    if (!problem) {
-      this.messages.say('No doubtful frame is left that you have not looked at.', 'note');
-      return;
+  /** Goes on to the worst place that nobody looked at, or again to one after which `previousProblem` went back. */
+  nextProblem() {
+    if (this.place === this.visited.length - 1) {
+      const [worst] = this.session.problems();
+      if (!worst) return this.sayNoProblem();
+      this.visited.push(worst);
     }
-    this.session.seen.fill(1, Math.max(problem.frame - 4, 0), problem.frame + 5); // its neighbours look the same
-    this.select(problem.obj);
-    this.seek(problem.frame);
+    this.place += 1;
+    return this.goToProblem();
+  }
+
+  previousProblem() {
+    if (this.place <= 0) return this.messages.say('There is no problem before this one.', 'note');
+    this.place -= 1;
+    return this.goToProblem();
+  }
+
+  goToProblem() {
+    const { obj, frame, first, last, why } = this.visited[this.place];
+    this.session.look(obj, first, last);
+    const left = this.session.problems().length + this.visited.length - 1 - this.place;
+    const more = left ? `${left} more.` : 'The last one.';
+    if (this.session.object(obj)) this.select(obj);
+    this.seek(frame);
+    this.messages.say(`${this.session.object(obj)?.name ?? 'Removed object'}, frame ${frame}: ${why}. ${more}`, 'note');
+  }
+
+  sayNoProblem() {
+    const { tracks } = this.session;
+    if (!tracks.size) this.messages.say('Nothing was tracked yet; afterwards this key shows where to look.', 'note');
+    else this.messages.say('No problem is left: you have looked at every doubtful frame.', 'note');
+  }
+
+  forgetProblems() {
+    this.visited = [];
+    this.place = -1;
   }
 
   /** @param {'forward' | 'backward' | 'both'} direction */
   track(direction) {
     const { session, range } = this;
-    if (!session.clip || session.clip.still || session.job || !session.prompts.length) return;
+    if (!session.clip || session.isStill || this.isTracking() || !this.mayTrack()) return;
     this.player.pause();
     const fields = { direction };
     if (range.first !== null) fields.first = range.first;
@@ -2552,6 +2889,22 @@ class Studio {
     this.following = true;
     this.change('track', fields);
     this.refresh('panels');
+  }
+
+  /** Whether there is an object to track; says why not, and which ones stay as they are. */
+  mayTrack() {
+    const { session, selected, onlySelected } = this;
+    const wanted = session.objects.filter(({ obj }) => !onlySelected || obj === selected);
+    const hasPrompt = (obj) => session.prompts.some((prompt) => prompt.obj === obj);
+    const known = wanted.filter(({ obj }) => hasPrompt(obj) || session.tracks.has(obj));
+    const locked = known.filter((object) => object.locked);
+    const names = locked.map(({ name }) => name).join(', ');
+    const unlock = () => locked.forEach(({ obj }) => this.editObject(obj, { locked: false }));
+    if (!known.length) this.messages.say('Click an object first; then it can be tracked.', 'note');
+    else if (known.length === locked.length) {
+      this.messages.say(`Nothing to track: ${names} locked.`, 'note', { text: 'Unlock', press: unlock });
+    } else if (locked.length) this.messages.say(`Locked, so left as they are: ${names}.`, 'note');
+    return known.length > locked.length;
   }
 
   toggleOnlySelected() {
@@ -2567,15 +2920,63 @@ class Studio {
   }
 
   cancelTracking() {
-    if (this.session.job) this.change('cancel');
+    if (!this.session.job || this.isCancelling) return;
+    this.isCancelling = true;
+    this.messages.hide();
+    this.change('cancel');
+    this.refresh('panels');
   }
 
-  /** Ends the nearest thing that can be ended. */
+  /** Leaves the nearest thing that can be left; tracking is work, which no key ends by the way. */
   escape() {
     if (this.tools.gesture) this.tools.cancel();
+    else if (this.stage.cursor) this.toggleCursor();
     else if (this.stage.selected) this.selectMark(null);
-    else if (this.session.job) this.cancelTracking();
-    else this.messages.hide();
+    else if (this.messages.hide()) return;
+    else if (this.isPainting) this.setTool('click');
+    else if (this.session.job) this.messages.say('Tracking goes on. K pauses it, Shift+K cancels it.', 'note');
+  }
+
+  // What the user does: the keys' cursor --------------------------------------------------------------------------
+
+  toggleCursor() {
+    const { stage } = this;
+    const middle = stage.toFrame({ x: stage.size.width / 2, y: stage.size.height / 2 });
+    const place = within(middle) ? middle : { x: 0.5, y: 0.5 };
+    stage.setPreview(null);
+    if (!this.session.clip) return;
+    stage.cursor = stage.cursor ? null : place;
+    const help = 'Arrow keys move the cursor, Enter clicks.';
+    setText(this.spoken, stage.cursor ? `${help} ${this.placeInWords()}` : 'The arrow keys change the frame again.');
+    this.refresh('marks');
+  }
+
+  /** What a key does while the cursor is there. @returns {boolean} whether it does anything */
+  moveCursor(name) {
+    const { stage } = this;
+    const [, shift, key] = /^(Shift\+)?(.*)$/.exec(name ?? '');
+    if (key === 'Enter') {
+      if (this.mayChange()) this.click(this.shown, stage.cursor, !shift && this.positive);
+      return true;
+    }
+    if (!CURSOR[key]) return false;
+    const [dx, dy] = CURSOR[key].map((way) => (way * (shift ? CURSOR_STEP.far : CURSOR_STEP.near)) / stage.view.scale);
+    const { x, y } = stage.cursor;
+    stage.cursor = { x: clamp(x + dx / stage.frame.width, 0, 1), y: clamp(y + dy / stage.frame.height, 0, 1) };
+    setText(this.spoken, this.placeInWords());
+    if (this.mayPreview()) this.tools.hover({ ...stage.cursor, positive: this.positive });
+    this.refresh('marks');
+    return true;
+  }
+
+  /** Where the cursor is, and on which object. */
+  placeInWords() {
+    const { width, height } = this.stage.frame;
+    const { x, y } = this.stage.cursor;
+    const pixel = Math.min(Math.floor(y * height), height - 1) * width + Math.min(Math.floor(x * width), width - 1);
+    const isOn = ({ obj }) => covers(this.session.mask(obj, this.shown) ?? [], pixel);
+    const names = this.session.objects.filter(isOn).map(({ name }) => `on ${name}`);
+    return [`${Math.round(x * 100)} % across`, `${Math.round(y * 100)} % down`, ...names].join(', ');
   }
 
   // What the user does: tools, view, keys -------------------------------------------------------------------------
@@ -2634,6 +3035,10 @@ class Studio {
     if (name === ' ' && !target.matches('button')) {
       event.preventDefault();
       if (!event.repeat) this.tools.holdHand(true);
+      return;
+    }
+    if (this.stage.cursor && !target.matches('button, input') && this.moveCursor(name)) {
+      event.preventDefault();
       return;
     }
     const [, , , run] = BY_KEY.get(name) ?? [];
