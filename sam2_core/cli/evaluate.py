@@ -237,16 +237,25 @@ def _print(found: list[Table]) -> None:
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 200, highlight=False)
     for table in found:
-        console.print(table.title if terminal else f"**{table.title}**\n", style="bold")
-        screen = ScreenTable(box=box.SIMPLE_HEAD if terminal else box.MARKDOWN)
-        for number, column in enumerate(table.columns):
-            screen.add_column(column, justify="right" if number else "left")
-        for row in table.rows:
-            screen.add_row(*map(shown, row))
-        if table.mean:
-            screen.add_row(*map(shown, table.mean), style="bold")
-        console.print(screen)
-        console.print()
+        if terminal:
+            console.print(table.title, style="bold")
+            console.print(_drawn(table, box.SIMPLE_HEAD))
+            continue
+        with console.capture() as capture:
+            console.print(_drawn(table, box.MARKDOWN))
+        lines = (line.rstrip() for line in capture.get().splitlines())
+        sys.stdout.write("\n".join([f"**{table.title}**", "", *filter(None, lines), "", ""]))
+
+
+def _drawn(table: Table, frame: box.Box) -> ScreenTable:
+    screen = ScreenTable(box=frame)
+    for number, column in enumerate(table.columns):
+        screen.add_column(column, justify="right" if number else "left")
+    for row in table.rows:
+        screen.add_row(*map(shown, row))
+    if table.mean:
+        screen.add_row(*map(shown, table.mean), style="bold")
+    return screen
 
 
 def _positive(text: str) -> int:

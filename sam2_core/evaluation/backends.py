@@ -94,9 +94,9 @@ def _connect(address: str) -> Any:
         ) from error
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address == "local" else None)
-    except (ConnectionError, ValueError, TimeoutError, RuntimeError) as error:
+    except Exception as error:  # a plain one where a node does not start, and many kinds where there is none
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Sam2Error(f"there is no Ray cluster at {address!r} ({reason}); check --ray.") from error
+        raise Sam2Error(f"Ray gives no cluster at {address!r} ({reason}); check --ray.") from error
     return ray
 
 
