@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import html
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ import gradio as gr
 
 from app import fragments, menus
 from app.background import Background
-from app.results import annotation_of, bounded, make_file
+from app.results import bounded, make_file
 from app.routes import export_url
 from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound, VideoError
 from sam2_core.formats import find_export, import_masks
 from sam2_core.media import PICTURE_SUFFIXES, in_order
 from sam2_core.session import Session, SessionManager
 from sam2_core.session.commands import ImportMasks
+from widgets.annotation import annotation_of
 from widgets.conversation import NO_SESSION, Conversation
-from widgets.protocol import Message, error_message, parse_pick, reply_number
+from widgets.protocol import Message, error_message, parse_pick, reply_number, to_json
 
 SKIP = gr.skip()
 Values = tuple[Any, ...]
@@ -66,7 +66,7 @@ def _value(messages: Sequence[Message], token: object = None) -> str:
         token: of the session that they are about; news of a session that was left in the meantime are dropped. Without
             it they open another one.
     """
-    return json.dumps({"token": token, "messages": messages}, separators=(",", ":"))
+    return to_json({"token": token, "messages": messages})
 
 
 class Callbacks:

@@ -6,21 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sam2_core.errors import Sam2Error, SessionLimit
-from sam2_core.formats import AnnotatedObject, Annotation
 from sam2_core.session import Session
 
 Progress = Callable[[int, int], None]
 _BEING_WRITTEN = (".partial", ".new")
-
-
-def annotation_of(session: Session) -> Annotation:
-    """All objects with the names and colours that people gave them, and their masks as they are now."""
-    document = session.document
-    objects = (
-        AnnotatedObject(state.object_id, state.name, _rgb(state.colour), tuple(sorted(state.prompts)))
-        for state in document.objects.values()
-    )
-    return Annotation(session.video, tuple(objects), document.masklets())
 
 
 def make_file(session: Session, name: str, write: Callable[[Path], object]) -> Path:
@@ -64,8 +53,3 @@ def bounded(progress: Progress, session: Session, most_bytes: int) -> Progress:
 
 def _folder(session: Session) -> Path:
     return session.folder / "exports"
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue

@@ -24,6 +24,7 @@ from sam2_core.errors import ProtocolError, Sam2Error, SessionNotFound
 from sam2_core.media import encode_jpeg
 from sam2_core.session import Session, SessionManager
 from widgets.conversation import Conversation
+from widgets.protocol import to_json
 
 PREFIX = "/gradio_api/masklet"
 """Of all routes."""
@@ -117,4 +118,4 @@ def _hover_answer(session: Session, question: bytes) -> str:
         message = None
     if not isinstance(message, dict) or message.get("op") != "hover":  # all else has its turn in Gradio's queue
         raise ProtocolError("what is asked here is what a click would give; reload the page.")
-    return json.dumps(list(Conversation(session).answer(message))[-1])
+    return to_json(list(Conversation(session).answer(message))[-1])

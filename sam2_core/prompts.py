@@ -33,6 +33,20 @@ class Point:
         _check_fraction(self.x, "a point's x")
         _check_fraction(self.y, "a point's y")
 
+    @classmethod
+    def at_pixel(cls, x: float, y: float, width: int, height: int, *, positive: bool = True) -> Point:
+        """A click at a pixel of a frame of ``width`` x ``height``.
+
+        Raises:
+            PromptError: it is outside the frame.
+        """
+        if not (0 <= x < width and 0 <= y < height):
+            raise PromptError(
+                f"the frame is {width} x {height} pixels, so X goes from 0 to {width - 1} "
+                f"and Y from 0 to {height - 1}; got {x:g},{y:g}."
+            )
+        return cls(x / width, y / height, positive)
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -51,6 +65,20 @@ class Box:
                 f"a box goes from its top-left to its bottom-right corner and has an area; "
                 f"got ({self.x0:g}, {self.y0:g}) to ({self.x1:g}, {self.y1:g})."
             )
+
+    @classmethod
+    def at_pixels(cls, x0: float, y0: float, x1: float, y1: float, width: int, height: int) -> Box:
+        """A rectangle in pixels of a frame of ``width`` x ``height``; its corners lie between pixels.
+
+        Raises:
+            PromptError: it is not inside the frame, or has no area.
+        """
+        if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+            raise PromptError(
+                f"a box goes from its top-left corner X0,Y0 to its bottom-right corner X1,Y1 inside the frame of "
+                f"{width} x {height} pixels; got {x0:g},{y0:g} to {x1:g},{y1:g}."
+            )
+        return cls(x0 / width, y0 / height, x1 / width, y1 / height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sam2_core.config import POCKET
-from sam2_core.errors import ProtocolError, Sam2Error
-from sam2_core.session import Job, Session
+from sam2_core.errors import Sam2Error
+from sam2_core.media import encode_jpeg
+from sam2_core.session import Job, Progress, Session
 from sam2_core.session.commands import AddObject, Track
 from sam2_core.session.document import ObjectState
 from widgets.protocol import (
@@ -20,8 +21,10 @@ from widgets.protocol import (
     candidates_message,
     done_message,
     error_message,
+    frame_message,
     hover_message,
     known_revision,
+    numbered,
     object_fields,
     parse,
     progress_message,
@@ -48,33 +51,67 @@ class Conversation:
 
         What is wrong with a message is told in a message: nothing is raised but what nobody expects.
         """
-        rid, known, session = reply_number(message), known_revision(message), self._session
+        rid, session = reply_number(message), self._session
         seen, tracking = session.revision, session.tracking
         try:
-            request = parse(message, session.video.width, session.video.height)
-            for batch in self._answers(request, known):
-                yield [{"v": 1, **({} if rid is None else {"rid": rid}), **each} for each in batch]
+            request = self.understand(message)
+            yield numbered(self.perform(request, known_revision(message)), rid)
             joins = request in (Ask.HELLO, Ask.SYNC) and (tracking or session.tracking)
             if joins or isinstance(request, Track):
                 yield from self._follow(seen)
         except Sam2Error as error:
-            yield [{"v": 1, "rid": rid, **error_message(error)}]
+            yield numbered([error_message(error)], rid)
 
-    def _follow(self, seen: int) -> Iterator[list[Message]]:
-        """News of tracking since a revision, as they come, and its end, though that may have been before this began."""
-        session, job = self._session, self._session.job
-        while job is not None:
-            now = session.news.wait(seen, _LOOK_SECONDS)
-            progress, frames = job.progress, session.news.frames_since(seen)
-            seen = now
-            document = session.document
-            batch = [result_message(frame, document.result(frame).objects) for frame in frames]
-            if progress.status.over:
-                yield [{"v": 1, **each} for each in (*batch, done_message(progress), self.state())]
-                return
-            if progress.frame_index is not None:
-                batch.append(progress_message(progress))
-            yield [{"v": 1, **each} for each in batch]
+    def understand(self, message: object) -> Request:
+        """What a message asks for; raises as :func:`widgets.protocol.parse` does."""
+        return parse(message, self._session.video.width, self._session.video.height)
+
+    def perform(self, request: Request, known: int | None = None) -> list[Message]:
+        """Do what is asked for, without waiting for the end of tracking, and say what came of it.
+
+        Args:
+            request: what is asked for.
+            known: the revision that is known to whoever asks.
+
+        Raises:
+            Sam2Error: it cannot be done; nothing has changed.
+        """
+        session = self._session
+        match request:
+            case Hover(object_id, frame_index, point):
+                return [hover_message(frame_index, session.preview(object_id, frame_index, point))]
+            case ShowMasks(first, last):
+                session.playhead = first
+                return self.masks(range(max(first, 0), min(last, len(session.video) - 1) + 1))
+            case ShowCandidates(object_id, frame_index):
+                prompt = session.document.prompts(frame_index).get(object_id)
+                masks = session.candidates(object_id, frame_index)
+                return [candidates_message(object_id, frame_index, masks, prompt.candidate if prompt else None)]
+            case ShowFrame(frame_index):
+                return [self.frame(frame_index)]
+            case Ask():
+                self._ask(request)
+                return [self.state(known)]
+            case _:
+                session.do(request)
+                frame = getattr(request, "frame_index", None)
+                return [*self.masks(() if frame is None else (frame,)), self.state(known)]
+
+    def tracked(self, progress: Progress, seen: int) -> list[Message]:
+        """What tracking brought since a revision, and how far it is or how it ended."""
+        messages = self.masks(self._session.news.frames_since(seen))
+        if progress.status.over:
+            return [*messages, done_message(progress), self.state()]
+        return [*messages, progress_message(progress)] if progress.frame_index is not None else messages
+
+    def masks(self, frames: Iterable[int]) -> list[Message]:
+        """The masks of some frames."""
+        document = self._session.document
+        return [result_message(frame, document.result(frame).objects) for frame in frames]
+
+    def frame(self, frame_index: int) -> Message:
+        """The picture of a frame, for a canvas that has no addresses to fetch it from."""
+        return frame_message(frame_index, encode_jpeg(self._session.video[frame_index]))
 
     def state(self, known: int | None = None) -> Message:
         """All that a canvas must know, masks excepted, which it asks for when it needs them.
@@ -118,6 +155,16 @@ class Conversation:
             "can_redo": session.can_redo,
         }
 
+    def _follow(self, seen: int) -> Iterator[list[Message]]:
+        """News of tracking since a revision, as they come, and its end, though that may have been before this began."""
+        session, job = self._session, self._session.job
+        while job is not None:
+            now, progress = session.news.wait(seen, _LOOK_SECONDS), job.progress
+            yield numbered(self.tracked(progress, seen))
+            if progress.status.over:
+                return
+            seen = now
+
     def _scores(self, objects: Sequence[ObjectState], since: int | None) -> list[Message]:
         """On all frames with a mask, or on those from the first to the last whose masks changed since a revision."""
         if since is None:
@@ -127,33 +174,7 @@ class Conversation:
             spans = ((state, (changed[0], changed[-1])) for state in objects if changed)
         return [score_fields(state.object_id, state.masklet, range(first, last + 1)) for state, (first, last) in spans]
 
-    def _answers(self, request: Request, known: int | None) -> Iterator[list[Message]]:
-        session = self._session
-        match request:
-            case Hover(object_id, frame_index, point):
-                yield [hover_message(frame_index, session.preview(object_id, frame_index, point))]
-            case ShowMasks(first, last):
-                session.playhead = first
-                yield [
-                    result_message(frame, session.document.result(frame).objects)
-                    for frame in range(max(first, 0), min(last, len(session.video) - 1) + 1)
-                ]
-            case ShowCandidates(object_id, frame_index):
-                prompt = session.document.prompts(frame_index).get(object_id)
-                masks = session.candidates(object_id, frame_index)
-                yield [candidates_message(object_id, frame_index, masks, prompt.candidate if prompt else None)]
-            case ShowFrame():
-                raise ProtocolError("this page has addresses for its frames; reload the page.")
-            case Ask():
-                self._do(request)
-                yield [self.state(known)]
-            case _:
-                session.do(request)
-                frame = getattr(request, "frame_index", None)
-                shown = [] if frame is None else [result_message(frame, session.document.result(frame).objects)]
-                yield [*shown, self.state(known)]
-
-    def _do(self, request: Ask) -> None:
+    def _ask(self, request: Ask) -> None:
         session, job = self._session, self._session.job
         if request is Ask.ADD_OBJECT:
             session.do(AddObject(session.document.next_object_id))

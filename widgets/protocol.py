@@ -1,17 +1,19 @@
 """The messages between canvas and host, as ``docs/protocol.md`` describes them; the only JSON above the session.
 
 What a browser sends is arbitrary: :func:`parse` gives a request or raises. What the host sends is made of numbers,
-base64 and names, which the canvas shows as text and never as HTML.
+bytes and names, which the canvas shows as text and never as HTML. Bytes, such as run lengths, travel as a host can:
+in base64 within a text (:func:`to_json`), or beside the message as buffers (:func:`with_buffers`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -38,16 +40,15 @@ from sam2_core.session.commands import (
 )
 from sam2_core.session.document import ObjectState
 from sam2_core.tracking.policies import Direction
+from widgets.fields import Fields
 
 VERSION = 1
-_LONGEST_TEXT = 200
 _LONGEST_MASK = 8_000_000
 """Characters of a mask in base64."""
 _MOST_FRAMES = 64
 """Frames that one ``masks`` message may ask for."""
 
 Message: TypeAlias = dict[str, Any]
-_Choice = TypeVar("_Choice", bound=Enum)
 
 
 # From the canvas ------------------------------------------------------------------------------------------------------
@@ -96,81 +97,9 @@ class ShowFrame:
     frame_index: int
 
 
-Request: TypeAlias = Ask | Hover | ShowMasks | ShowCandidates | ShowFrame | Command
-
-
-class Fields:
-    """A message whose fields are read one by one, each checked."""
-
-    def __init__(self, message: object) -> None:
-        if not isinstance(message, Mapping):
-            raise ProtocolError("a message is an object with names and values; reload the page.")
-        self._message = message
-
-    def whole(self, name: str, default: int | None = None) -> int:
-        """A whole number between -1,000,000,000 and 1,000,000,000."""
-        value = self._message.get(name, default)
-        if type(value) is not int or abs(value) > 1_000_000_000:
-            raise ProtocolError(f"a message lacks the whole number {name!r}; reload the page.")
-        return value
-
-    def optional(self, name: str) -> int | None:
-        """The same, where it may be missing."""
-        return None if self._message.get(name) is None else self.whole(name)
-
-    def number(self, name: str) -> float:
-        """A finite number."""
-        value: Any = self._message.get(name)
-        if type(value) not in (int, float) or not abs(value) <= 1e9:  # which not-a-number is not, either
-            raise ProtocolError(f"a message lacks the number {name!r}; reload the page.")
-        return float(value)
-
-    def flag(self, name: str) -> bool:
-        """True or false."""
-        value = self._message.get(name)
-        if not isinstance(value, bool):
-            raise ProtocolError(f"a message does not say whether it is {name!r}; reload the page.")
-        return value
-
-    def maybe_flag(self, name: str) -> bool | None:
-        """The same, where it may be missing."""
-        return None if self._message.get(name) is None else self.flag(name)
-
-    def text(self, name: str, longest: int = _LONGEST_TEXT) -> str:
-        """A text of bounded length."""
-        value = self._message.get(name)
-        if not isinstance(value, str) or len(value) > longest:
-            raise ProtocolError(f"a message lacks the text {name!r}, of {longest} characters at most; reload the page.")
-        return value
-
-    def maybe_text(self, name: str) -> str | None:
-        """The same, where it may be missing."""
-        return None if self._message.get(name) is None else self.text(name)
-
-    def point(self) -> Point:
-        """``x``, ``y`` and ``positive``."""
-        return Point(self.number("x"), self.number("y"), self.flag("positive"))
-
-    def choice(self, kind: type[_Choice], name: str) -> _Choice:
-        """One of an enumeration's values."""
-        try:
-            return kind(self.text(name))
-        except ValueError as error:
-            expected = ", ".join(str(each.value) for each in kind)
-            raise ProtocolError(f"{name!r} is one of {expected}; reload the page.") from error
-
-    def ids(self, name: str) -> tuple[int, ...] | None:
-        """A list of object ids, where it may be missing."""
-        value = self._message.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list) or len(value) > 1000 or any(type(each) is not int for each in value):
-            raise ProtocolError(f"{name!r} is a list of objects' numbers; reload the page.")
-        return tuple(value)
-
-    def here(self) -> tuple[int, int]:
-        """Object and frame."""
-        return self.whole("obj"), self.whole("frame")
+Look: TypeAlias = Hover | ShowMasks | ShowCandidates | ShowFrame
+"""Requests that change nothing."""
+Request: TypeAlias = Ask | Look | Command
 
 
 def parse(message: object, width: int, height: int) -> Request:
@@ -270,9 +199,32 @@ def _mask(text: str, width: int, height: int) -> Rle:
 # From the host --------------------------------------------------------------------------------------------------------
 
 
-def rle_text(mask: Rle) -> str:
-    """Run lengths in base64."""
-    return base64.b64encode(mask.data).decode("ascii")
+def to_json(value: object) -> str:
+    """Messages, or something around them, as a text; bytes are in base64."""
+    return json.dumps(value, default=_in_base64, separators=(",", ":"), allow_nan=False)
+
+
+def with_buffers(message: Message) -> tuple[Message, list[bytes]]:
+    """A message and its bytes: for a field ``rle`` there is ``rle_buffer``, its place among the buffers."""
+    buffers: list[bytes] = []
+
+    def lifted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return dict(placed(name, each) for name, each in value.items())
+        return [lifted(each) for each in value] if isinstance(value, list) else value
+
+    def placed(name: str, value: Any) -> tuple[str, Any]:
+        if not isinstance(value, bytes):
+            return name, lifted(value)
+        buffers.append(value)
+        return f"{name}_buffer", len(buffers) - 1
+
+    return lifted(message), buffers
+
+
+def numbered(messages: Sequence[Message], rid: int | None = None) -> list[Message]:
+    """Messages as they travel: in the protocol's version, and with the number of the question that they answer."""
+    return [{"v": VERSION, **({} if rid is None else {"rid": rid}), **each} for each in messages]
 
 
 def result_message(frame_index: int, masks: Sequence[ObjectMask]) -> Message:
@@ -283,7 +235,7 @@ def result_message(frame_index: int, masks: Sequence[ObjectMask]) -> Message:
         "masks": [
             {
                 "obj": m.object_id,
-                "rle": rle_text(m.mask),
+                "rle": m.mask.data,
                 "iou": _short(m.predicted_iou),
                 "score": _short(m.object_score),
             }
@@ -299,7 +251,7 @@ def candidates_message(object_id: int, frame_index: int, masks: Sequence[ObjectM
         "frame": frame_index,
         "obj": object_id,
         "chosen": 0 if chosen is None else chosen + 1,
-        "masks": [{"rle": rle_text(mask.mask), "iou": _short(mask.predicted_iou)} for mask in masks],
+        "masks": [{"rle": mask.mask.data, "iou": _short(mask.predicted_iou)} for mask in masks],
     }
 
 
@@ -309,9 +261,14 @@ def hover_message(frame_index: int, mask: ObjectMask) -> Message:
         "op": "hover",
         "frame": frame_index,
         "obj": mask.object_id,
-        "rle": rle_text(mask.mask),
+        "rle": mask.mask.data,
         "iou": _short(mask.predicted_iou),
     }
+
+
+def frame_message(frame_index: int, jpeg: bytes) -> Message:
+    """A frame's picture."""
+    return {"op": "frame", "frame": frame_index, "jpeg": jpeg}
 
 
 def progress_message(progress: Progress) -> Message:
@@ -380,8 +337,12 @@ def score_fields(object_id: int, masklet: Mapping[int, ObjectMask], frames: rang
     values[0, places] = [mask.predicted_iou for mask in masks]
     values[1, places] = [mask.object_score for mask in masks]
     values[2, places] = [mask.mask.area / (mask.mask.height * mask.mask.width) for mask in masks]
-    iou, score, area = (base64.b64encode(row.tobytes()).decode("ascii") for row in values)
+    iou, score, area = (_in_base64(row.tobytes()) for row in values)
     return {"obj": object_id, "first": frames.start, "iou": iou, "score": score, "area": area}
+
+
+def _in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _short(value: float) -> float:

@@ -54,12 +54,7 @@ class Click:
 
     def point(self, video: Video) -> Point:
         """The click as a fraction of the frame."""
-        if not (0 <= self.x < video.width and 0 <= self.y < video.height):
-            raise PromptError(
-                f"the frame is {video.width} x {video.height} pixels, so X goes from 0 to {video.width - 1} "
-                f"and Y from 0 to {video.height - 1}; got {self.x:g},{self.y:g}."
-            )
-        return Point(self.x / video.width, self.y / video.height, self.positive)
+        return Point.at_pixel(self.x, self.y, video.width, video.height, positive=self.positive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +72,7 @@ class BoxArgument:
 
     def box(self, video: Video) -> Box:
         """The box as fractions of the frame."""
-        x0, y0, x1, y1 = self.corners
-        if not (0 <= x0 < x1 <= video.width and 0 <= y0 < y1 <= video.height):
-            raise PromptError(
-                f"a box goes from its top-left corner X0,Y0 to its bottom-right corner X1,Y1 inside the frame of "
-                f"{video.width} x {video.height} pixels; got {x0:g},{y0:g} to {x1:g},{y1:g}."
-            )
-        return Box(x0 / video.width, y0 / video.height, x1 / video.width, y1 / video.height)
+        return Box.at_pixels(*self.corners, video.width, video.height)
 
 
 @dataclass(frozen=True, slots=True)

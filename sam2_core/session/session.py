@@ -72,7 +72,17 @@ class Session:
         self._previews = TokenBucket(self._limits.previews_per_second, "previews")
 
     @classmethod
-    def alone(cls, video: Video, model_name: str, model: SAM2, folder: Path | None = None) -> Session:
+    def alone(
+        cls,
+        video: Video,
+        model_name: str,
+        model: SAM2,
+        folder: Path | None = None,
+        *,
+        media: Path | None = None,
+        turns: Turns | None = None,
+        limits: Limits | None = None,
+    ) -> Session:
         """A session without a manager, for scripts and notebooks.
 
         Args:
@@ -80,11 +90,14 @@ class Session:
             model_name: of ``model``.
             model: in evaluation mode.
             folder: where it is kept, and found again; ``None`` keeps it in a temporary folder until it is closed.
+            media: where the clip is, a file or a folder, so that projects can take it along.
+            turns: for the device that the model is on, where others use it, too.
+            limits: what may be used.
         """
         place = Path(tempfile.mkdtemp(prefix="masklet-")) if folder is None else folder
         place.mkdir(parents=True, exist_ok=True)
-        store = Store(place, Header.of(video, place))
-        session = cls(secrets.token_urlsafe(24), video, store, model, Turns())
+        store = Store(place, Header.of(video, place, media))
+        session = cls(secrets.token_urlsafe(24), video, store, model, turns or Turns(), limits)
         session.begin_with(model_name)
         session._temporary = place if folder is None else None
         return session

@@ -1,6 +1,5 @@
 """Whatever is uploaded opens a session in which a click gives a mask, or is refused in one sentence."""
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -73,7 +72,7 @@ def test_an_upload_is_ready_for_masks_or_one_sentence(
     assert encode_jpeg(session.video[last]).startswith(b"\xff\xd8")
     answer(session, "add_object")
     result, *_ = answer(session, "click", obj=1, frame=last, x=0.5, y=0.5, positive=True)
-    assert Rle(height, width, base64.b64decode(result["masks"][0]["rle"])).decode().shape == (height, width)
+    assert Rle(height, width, result["masks"][0]["rle"]).decode().shape == (height, width)
     if not session.video.is_image:
         write_proxy(session.video, tmp_path / "proxy.mp4")
         with open_video(tmp_path / "proxy.mp4") as proxy:

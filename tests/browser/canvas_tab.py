@@ -40,7 +40,7 @@ class CanvasTab:
 
     def at(self, place: Place) -> Place:
         """CSS pixels of the page, while the frame fits the stage."""
-        bounds = self.page.locator(".stage").bounding_box()
+        bounds = self.page.locator(".stage").first.bounding_box()
         assert bounds
         width, height = self.size
         scale = min((bounds["width"] - 2 * MARGIN) / width, (bounds["height"] - 2 * MARGIN) / height)

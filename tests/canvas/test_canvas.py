@@ -575,23 +575,58 @@ def test_no_key_reaches_the_page_and_every_control_is_reached_by_tab(canvas: Ope
     assert tab.page.locator("#canvas").get_attribute("data-lm-suppress-shortcuts") == "true"
 
 
-def test_anywidget_gets_the_same_canvas_and_can_close_it(canvas: Open) -> None:
+WIDGET = """async () => {
+    const { default: widget } = await import('/widgets/static/mask_canvas.js');
+    const host = new window.host.constructor({ frames: 5, buffers: true });
+    const values = { _canvas_style: '.stage { height: 300px; }', _still: '', frame: 3, selected: null };
+    const listeners = new Map(); // each with the name of what it listens to
+    const change = (name) => listeners.forEach((heard, listener) => heard === `change:${name}` && listener());
+    host.transport.onMessage((...news) => listeners.forEach((name, listener) => name[0] === 'm' && listener(...news)));
+    const model = {
+        send: (message) => host.transport.send(message),
+        on: (name, listener) => listeners.set(listener, name),
+        off: (_, listener) => listeners.delete(listener),
+        get: (name) => values[name],
+        set: (name, value) => { if (values[name] !== value) { values[name] = value; change(name); } },
+        save_changes: () => {},
+    };
+    const el = document.body.appendChild(document.createElement('div'));
+    window.widget = { host, model, values, listeners, el, close: widget.render({ model, el }) };
+}"""
+
+
+@pytest.fixture
+def widget(canvas: Open) -> CanvasPage:
+    """A canvas of anywidget's below the one of the harness."""
     tab = canvas()
-    tab.page.evaluate(
+    tab.page.evaluate(WIDGET)
+    tab.wait("widget.el.lastChild.shadowRoot?.querySelector('.clip').textContent.includes('5 frames')")
+    return tab
+
+
+def test_anywidget_gets_the_same_canvas_and_can_close_it(widget: CanvasPage) -> None:
+    assert widget.page.evaluate("[widget.el.childElementCount, widget.el.lastChild.hidden]") == [1, False]
+    widget.page.evaluate("widget.close()")
+    assert widget.page.evaluate("[widget.el.childElementCount, widget.listeners.size]") == [0, 0]
+
+
+def test_frame_and_selection_are_shared_with_the_model(widget: CanvasPage) -> None:
+    field = "widget.el.lastChild.shadowRoot.querySelector('.time-bar input').value"
+    widget.wait(f"{field} === '3'")
+    widget.page.evaluate("widget.model.set('frame', 1)")
+    widget.wait(f"{field} === '1'")
+    widget.page.locator(".studio").last.focus()
+    widget.page.keyboard.press("n")
+    widget.page.keyboard.press("End")
+    widget.wait("widget.values.frame === 4 && widget.values.selected === 1")
+
+
+def test_without_a_kernel_there_is_a_picture(widget: CanvasPage) -> None:
+    widget.page.evaluate(
         """async () => {
-            const { default: widget } = await import('/widgets/static/mask_canvas.js');
-            const host = new window.host.constructor({ frames: 5, buffers: true });
-            const model = {
-                send: (message) => host.transport.send(message),
-                on: (name, callback) => { window.stop = host.transport.onMessage(callback); },
-                off: () => window.stop(),
-                get: () => '.stage { height: 300px; }',
-            };
-            window.el = document.body.appendChild(document.createElement('div'));
-            window.close = widget.render({ model, el: window.el });
-            window.listeners = host.listeners;
+            const { default: { render } } = await import('/widgets/static/mask_canvas.js');
+            widget.values._still = 'data:image/gif;base64,R0lGODlhAQABAAAAACw=';
+            render({ model: { ...widget.model, send: () => {} }, el: widget.el });
         }"""
     )
-    tab.wait("window.el.shadowRoot.querySelector('.clip').textContent.includes('5 frames')")
-    tab.page.evaluate("window.close()")
-    assert tab.page.evaluate("[window.el.shadowRoot.childElementCount, window.listeners.size]") == [0, 0]
+    widget.wait("widget.el.querySelector('img')?.src.startsWith('data:image/gif') && widget.el.lastChild.hidden")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import math
 from typing import Any
 
@@ -174,12 +175,29 @@ def floats(text: str) -> list[float]:
 def test_results_and_candidates_carry_run_lengths() -> None:
     mask = ObjectMask(2, DISC, 0.123456, -3.98764)
     assert protocol.result_message(5, [mask]) == {
-        "op": "results", "frame": 5, "masks": [{"obj": 2, "rle": RLE, "iou": 0.1235, "score": -3.9876}],
+        "op": "results", "frame": 5, "masks": [{"obj": 2, "rle": DISC.data, "iou": 0.1235, "score": -3.9876}],
     }  # fmt: skip
-    assert protocol.hover_message(5, mask) == {"op": "hover", "frame": 5, "obj": 2, "rle": RLE, "iou": 0.1235}
+    assert protocol.hover_message(5, mask) == {"op": "hover", "frame": 5, "obj": 2, "rle": DISC.data, "iou": 0.1235}
     for chosen, told in ((None, 0), (2, 3)):
         message = protocol.candidates_message(2, 5, [mask], chosen)
-        assert (message["chosen"], message["masks"]) == (told, [{"rle": RLE, "iou": 0.1235}])
+        assert (message["chosen"], message["masks"]) == (told, [{"rle": DISC.data, "iou": 0.1235}])
+
+
+def test_bytes_travel_as_text_or_as_buffers() -> None:
+    message = protocol.result_message(5, [ObjectMask(2, DISC, 0.5, 1.0), ObjectMask(3, DISC, 0.5, 1.0)])
+    assert [mask["rle"] for mask in json.loads(protocol.to_json(message))["masks"]] == [RLE, RLE]
+    lifted, buffers = protocol.with_buffers(message)
+    assert [mask["rle_buffer"] for mask in lifted["masks"]] == [0, 1]
+    assert buffers == [DISC.data, DISC.data]
+    assert "rle" in message["masks"][0]
+    assert protocol.with_buffers(protocol.frame_message(7, b"jpeg")) == (
+        {"op": "frame", "frame": 7, "jpeg_buffer": 0}, [b"jpeg"],
+    )  # fmt: skip
+
+
+def test_what_is_not_a_number_is_no_json() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        protocol.to_json({"iou": math.nan})
 
 
 def test_scores_have_a_gap_where_there_is_no_mask() -> None:

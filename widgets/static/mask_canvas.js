@@ -597,6 +597,7 @@ export class Link {
     const lacksScores = (message.scores_since ?? -1) > (this.rev ?? -1); // another view asked, which knew more
     const missed = lacksScores || (message.op !== 'state' && !question && !isNext && Number.isFinite(message.rev));
     if (message.op === 'state' || message.rev > (this.rev ?? -1)) this.rev = message.rev ?? 0;
+    if (message.op === 'error' && message.rid != null && !question) return; // another view asked
     this.onMessage(message, buffers, question?.op ?? null);
     const isLast = message.op === 'error' || message.op === (ANSWERS[question?.op] ?? 'state');
     if (question && isLast) this.settle(message.rid, { ...message, buffers });
@@ -617,6 +618,8 @@ export class Link {
 
 const PICTURES_KEPT = 48;
 
+const pictureOf = (jpeg) => createImageBitmap(new Blob([jpeg], { type: 'image/jpeg' }));
+
 /** Frames as images: from URLs, or asked for one by one. The last few are kept. */
 class Pictures {
   /** @param {Transport} transport @param {Link} link */
@@ -636,13 +639,25 @@ class Pictures {
   /** @param {number} frame @returns {Promise<CanvasImageSource>} */
   load(frame) {
     if (this.ready.has(frame)) return Promise.resolve(this.ready.get(frame));
-    if (!this.loading.has(frame)) this.loading.set(frame, this.fetch(frame, this.ready));
+    if (!this.loading.has(frame)) {
+      this.expect(frame, this.transport.frameUrl ? this.download(frame) : this.request(frame));
+    }
     return this.loading.get(frame);
   }
 
-  async fetch(frame, shelf) {
+  /** A picture that came without being asked for. */
+  accept(frame, jpeg) {
+    if (!this.ready.has(frame) && !this.loading.has(frame)) this.expect(frame, pictureOf(jpeg));
+  }
+
+  /** @param {number} frame @param {Promise<CanvasImageSource>} coming */
+  expect(frame, coming) {
+    this.loading.set(frame, this.keep(frame, coming, this.ready));
+  }
+
+  async keep(frame, coming, shelf) {
     try {
-      const picture = await (this.transport.frameUrl ? this.download(frame) : this.request(frame));
+      const picture = await coming;
       shelf.set(frame, picture);
       if (shelf.size > PICTURES_KEPT) shelf.delete(shelf.keys().next().value);
       return picture;
@@ -661,7 +676,7 @@ class Pictures {
   async request(frame) {
     const answer = await this.link.ask('frame', { frame }, 30_000);
     if (!answer?.buffers?.length) throw new Error('no picture came');
-    return createImageBitmap(new Blob([answer.buffers[0]], { type: 'image/jpeg' }));
+    return pictureOf(answer.buffers[0]);
   }
 
   /** Loads frames ahead of their use; a failure shows when they are used. */
@@ -2513,11 +2528,12 @@ class Studio {
       state: () => this.onState(message, asked),
       results: () => this.onResults(message, buffers),
       candidates: () => this.session.applyCandidates(message, buffers),
+      frame: () => this.pictures.accept(message.frame, buffers[0]),
       progress: () => this.onProgress(message),
       done: () => this.onDone(message),
       error: () => this.onError(message, asked),
     }[message.op];
-    if (!handle || (!this.session.clip && ['results', 'candidates', 'progress'].includes(message.op))) return;
+    if (!handle || (!this.session.clip && ['results', 'candidates', 'progress', 'frame'].includes(message.op))) return;
     handle();
     this.refresh('panels');
   }
@@ -2525,6 +2541,7 @@ class Studio {
   onState(message, asked) {
     const { clip, token, job } = this.session;
     this.session.applyState(asked === 'track' ? { ...message, job: message.job ?? job } : message);
+    if (!job && this.session.job) this.follow(); // another view, or code, began
     if (asked === null || REWRITES.has(asked)) this.session.doubtMasks();
     this.isCancelling &&= Boolean(this.session.job);
     const { objects } = this.session;
@@ -2885,8 +2902,7 @@ class Studio {
     if (range.last !== null) fields.last = range.last;
     if (this.onlySelected && this.selected !== null) fields.objects = [this.selected];
     session.job = { done: 0, total: 0, frame: this.wanted, seconds: 0, eta: null, paused: false };
-    this.home = this.wanted;
-    this.following = true;
+    this.follow();
     this.change('track', fields);
     this.refresh('panels');
   }
@@ -2905,6 +2921,12 @@ class Studio {
       this.messages.say(`Nothing to track: ${names} locked.`, 'note', { text: 'Unlock', press: unlock });
     } else if (locked.length) this.messages.say(`Locked, so left as they are: ${names}.`, 'note');
     return known.length > locked.length;
+  }
+
+  /** Goes along with tracking, and back in the end. */
+  follow() {
+    this.home = this.wanted;
+    this.following = true;
   }
 
   toggleOnlySelected() {
@@ -3081,6 +3103,14 @@ export function mount(element, transport, options = {}) {
   darkness.addEventListener('change', recolor);
   return {
     focus: () => studio.focus(),
+    /** What the user looks at, once it stays so. */
+    get view() {
+      return studio.player.isPlaying || studio.following ? null : { frame: studio.wanted, selected: studio.selected };
+    },
+    show({ frame, selected }) {
+      if (frame !== undefined && frame !== studio.wanted) studio.seek(frame);
+      if (studio.session.object(selected)) studio.select(selected);
+    },
     destroy() {
       themes.disconnect();
       darkness.removeEventListener('change', recolor);
@@ -3090,18 +3120,75 @@ export function mount(element, transport, options = {}) {
   };
 }
 
-/** The same in a notebook, for anywidget. */
+// --- In a notebook ---------------------------------------------------------------------------------------------------
+
+/** Whether the notebook around is light or dark: JupyterLab, VS Code and Colab each say it in their own way. */
+function notebookTheme() {
+  const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
+  if (jpThemeLight) return jpThemeLight === 'true' ? 'light' : 'dark';
+  if (vscodeThemeKind) return vscodeThemeKind.endsWith('light') ? 'light' : 'dark';
+  return { light: 'light', dark: 'dark' }[document.documentElement.getAttribute('theme')] ?? 'auto';
+}
+
+/** Calls `job` once nothing has asked for it for some milliseconds. */
+function afterwards(job, milliseconds) {
+  let timer = 0;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(job, milliseconds);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
+/**
+ * A widget's view, for anywidget. All views of a widget, and code, share the frame on show and the selection. Until the
+ * kernel answers there is a picture of how it was, which is all that a notebook without a kernel can show.
+ */
 export default {
   render({ model, el }) {
+    const place = h('div', { hidden: true, style: 'block-size: 100%' });
+    const still = h('img', {
+      src: model.get('_still'), alt: 'A frame with its masks; run the cell to go on',
+      style: 'display: block; max-inline-size: 100%; max-block-size: 100%',
+    });
+    const listen = (name, callback) => {
+      model.on(name, callback);
+      return () => model.off(name, callback);
+    };
     const transport = {
       send: (message) => model.send(message),
-      onMessage(callback) {
-        model.on('msg:custom', callback);
-        return () => model.off('msg:custom', callback);
-      },
+      onMessage: (callback) => listen('msg:custom', callback),
       frameUrl: null,
       videoUrl: null,
     };
-    return mount(el, transport, { css: model.get('css') }).destroy;
+    const canvas = mount(place, transport, { css: model.get('_canvas_style'), theme: notebookTheme() });
+    const follow = (...names) => canvas.show(Object.fromEntries(names.map((name) => [name, model.get(name)])));
+    const report = afterwards(() => {
+      const { view } = canvas;
+      if (!view || (view.frame === model.get('frame') && view.selected === model.get('selected'))) return;
+      model.set('frame', view.frame);
+      model.set('selected', view.selected);
+      model.save_changes();
+    }, 200);
+    const begin = listen('msg:custom', ({ op }) => {
+      if (op !== 'state') return;
+      begin();
+      still.remove();
+      place.hidden = false;
+      follow('frame', 'selected');
+      place.addEventListener('painted', report);
+    });
+    const endings = [begin, ...['frame', 'selected'].map((name) => listen(`change:${name}`, () => follow(name)))];
+    const themes = new MutationObserver(() => { place.dataset.theme = notebookTheme(); });
+    themes.observe(document.body, { attributeFilter: ['data-jp-theme-light', 'data-vscode-theme-kind'] });
+    el.append(still, place);
+    return () => {
+      endings.forEach((end) => end());
+      report.cancel();
+      themes.disconnect();
+      canvas.destroy();
+      el.replaceChildren();
+    };
   },
 };

@@ -1,0 +1,166 @@
+"""The widget as a researcher meets it: in JupyterLab, by mouse and by code, with the model that is shipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.canvas_tab import Place
+from tests.browser.studio import CLIP, browsing
+from tests.jupyter.lab import LOOK_ON, Notebook, serving
+
+pytestmark = pytest.mark.browser
+FRAMES, SIZE = 12, (427, 240)
+RABBIT: Place = (0.36, 0.6)
+GRASS: Place = (0.1, 0.9)
+STONE: tuple[Place, Place] = ((0.62, 0.4), (0.99, 0.66))
+SETUP = f"""
+import numpy as np
+from PIL import Image
+from sam2_core.media import open_video
+from widgets import SegmentationWidget
+
+SegmentationWidget._esm = str(SegmentationWidget._esm) + {LOOK_ON!r}
+with open_video({str(CLIP)!r}) as video:
+    frames = np.stack([np.asarray(Image.fromarray(video[70 + i]).resize({SIZE})) for i in range({FRAMES})])
+"""
+SHOW = "w = SegmentationWidget(frames, height=600)\nw"
+CELL = 2
+"""Where tests write their code."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("lab")
+    with serving(folder) as address:
+        yield address, folder
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with browsing(chromium) as opened:
+        yield opened
+
+
+@pytest.fixture
+def notebook(browser: Browser, url: tuple[str, Path], request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A notebook whose widget is on show."""
+    address, folder = url
+    tab = Notebook(browser, address, folder / f"{request.node.name}.ipynb", [SETUP, SHOW, "", ""], SIZE)
+    tab.run(0)
+    tab.run(1)
+    tab.wait_for_canvas()
+    yield tab
+    tab.close()
+    assert tab.errors == []
+
+
+def shown(notebook: Notebook, frame: int, view: int = 0) -> dict[str, list[int]]:
+    """Run lengths that a view has for a frame, by object."""
+    masks = f"Object.fromEntries([...(sessions[{view}].masks.get({frame})?.runs ?? [])].map(([o, r]) => [o, [...r]]))"
+    found: dict[str, list[int]] = notebook.page.evaluate(masks)
+    return found
+
+
+def read_back(notebook: Notebook, frame: int) -> dict[str, list[int]]:
+    """Run lengths of the boolean arrays that a cell gets."""
+    code = (
+        "import json\nfrom sam2_core.rle import Rle\n"
+        f"print(json.dumps({{o: Rle.encode(m[{frame}]).counts.tolist() for o, m in w.masks.items() if {frame} in m}}))"
+    )
+    found: dict[str, list[int]] = json.loads(notebook.run(CELL, code))
+    return found
+
+
+def value(notebook: Notebook, expression: str) -> Any:
+    """Of a Python expression, computed in a cell."""
+    return json.loads(notebook.run(CELL, f"import json; print(json.dumps({expression}))"))
+
+
+def test_mouse_keys_and_code_see_the_same(notebook: Notebook) -> None:
+    notebook.click(RABBIT)
+    notebook.click(GRASS, button="right")
+    assert notebook.page.locator(".lm-Menu").count() == 0
+    points = "[[p.x, p.y, p.positive] for p in w.session.document.prompts(0)[1].points]"
+    assert value(notebook, points) == [
+        [pytest.approx(RABBIT[0], abs=0.01), pytest.approx(RABBIT[1], abs=0.01), True],
+        [pytest.approx(GRASS[0], abs=0.01), pytest.approx(GRASS[1], abs=0.01), False],
+    ]
+
+    notebook.page.locator(".studio").first.focus()
+    cells = notebook.cells
+    notebook.press("b", "a", "x", "x", "d", "d", "c", "n")  # in command mode they would make and delete cells
+    assert notebook.cells == cells
+    notebook.drag(*STONE)
+    assert value(notebook, "w.session.document.prompts(0)[2].box is not None")
+    assert value(notebook, "[w.selected, w.frame]") == [2, 0]
+
+    notebook.page.locator(".studio").first.focus()
+    notebook.press("n")
+    notebook.click((0.5, 0.3))
+    notebook.press("2")
+    assert value(notebook, "w.session.document.prompts(0)[3].candidate") == 1
+    assert shown(notebook, 0) == read_back(notebook, 0)
+    assert len(shown(notebook, 0)) == 3
+
+    notebook.run(CELL, "w.remove_object(3); w.edit_object(2, name='stone'); w.frame = 6")
+    notebook.settle()
+    assert notebook.page.evaluate("sessions[0].objects.map(({ name }) => name)") == ["Object 1", "stone"]
+    assert notebook.frame() == 6
+
+
+def test_tracking_a_correction_and_a_reload(notebook: Notebook) -> None:
+    notebook.click(RABBIT)
+    notebook.press("t")
+    notebook.wait("sessions[0].job === null")
+    assert value(notebook, "[w.progress.status.value, len(w.masks[1]), len(w.scores)]") == ["finished", FRAMES, FRAMES]
+    notebook.page.locator(".studio").first.focus()
+    notebook.press("End")
+    notebook.wait(f"window.painted === {FRAMES - 1}")
+    notebook.settle()
+    before = shown(notebook, FRAMES - 1)
+    assert before == read_back(notebook, FRAMES - 1)
+
+    notebook.click(GRASS, button="right")
+    corrected = shown(notebook, FRAMES - 1)
+    assert corrected != before
+    notebook.run(CELL, "w.track(); w.wait()")
+    notebook.settle()
+    assert shown(notebook, FRAMES - 1) == corrected == read_back(notebook, FRAMES - 1)
+
+    said = value(notebook, "w.session.revision")
+    notebook.save()
+    notebook.load()
+    notebook.wait_for_canvas()
+    notebook.wait(f"window.painted === {FRAMES - 1}")
+    assert value(notebook, "w.session.revision") == said
+    assert shown(notebook, FRAMES - 1) == corrected
+
+
+def test_two_views_and_a_busy_kernel(notebook: Notebook) -> None:
+    notebook.run(3, "w")
+    notebook.wait("sessions.length === 2 && sessions[1].clip")
+    notebook.start(CELL, "import time; time.sleep(600)")
+    notebook.click(RABBIT)
+    notebook.wait("sessions[1].masks.get(0)?.runs.size === 1")
+    assert shown(notebook, 0, view=0) == shown(notebook, 0, view=1)
+    notebook.press("t")
+    notebook.wait("sessions.every(({ job }) => job === null)")
+    notebook.settle()
+    assert notebook.busy
+    notebook.interrupt(CELL)
+    assert value(notebook, "len(w.masks[1])") == FRAMES
+
+
+def test_an_interrupt_ends_tracking_between_two_frames(notebook: Notebook) -> None:
+    x, y = RABBIT[0] * SIZE[0], RABBIT[1] * SIZE[1]
+    notebook.run(CELL, f"w.add_click(1, 0, ({x}, {y})); w.track(); w.session.job.pause()")
+    notebook.start(CELL, "w.wait()")
+    assert "KeyboardInterrupt" in notebook.interrupt(CELL)
+    assert value(notebook, "[w.progress.status.value, w.tracking]") == ["cancelled", False]
+    notebook.wait("sessions[0].job === null")

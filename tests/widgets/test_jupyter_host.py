@@ -1,0 +1,513 @@
+"""The widget without a browser: what code says, what a canvas says, and what either hears of the other."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam2_core.errors import CheckpointError, ProjectError, PromptError, Sam2Error, SessionNotFound, VideoError
+from sam2_core.formats import import_masks
+from sam2_core.prompts import Point
+from sam2_core.rle import Rle
+from sam2_core.session import JobStatus, Session
+from sam2_core.session.commands import AddPoint
+from tests.fakes import HEIGHT, WIDTH, fake_model
+from tests.session.working import session_in
+from widgets import SegmentationWidget, opening
+from widgets.protocol import Message
+
+FRAMES = 20
+AT = (WIDTH * 0.3, HEIGHT * 0.5)
+CLICK = {"v": 1, "rid": 5, "op": "click", "frame": 4, "obj": 1, "x": 0.3, "y": 0.5, "positive": True, "rev": 0}
+ARRAY = np.zeros((5, HEIGHT, WIDTH, 3), np.uint8)
+
+
+class Canvas:
+    """All that a widget's canvases are told, and a way to talk to it."""
+
+    def __init__(self, widget: SegmentationWidget) -> None:
+        self.widget = widget
+        self.heard: list[tuple[Message, list[bytes]]] = []
+        widget._relay._send_one = lambda message, buffers: self.heard.append((message, buffers))
+
+    def say(self, **message: Any) -> None:
+        self.widget._handle_custom_msg(message, [])
+
+    def ops(self) -> list[str]:
+        return [message["op"] for message, _ in self.heard]
+
+    def last(self, op: str) -> Message:
+        return next(message for message, _ in reversed(self.heard) if message["op"] == op)
+
+    def wait_for(self, op: str) -> Message:
+        deadline = time.monotonic() + 60
+        while op not in self.ops():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self.last(op)
+
+
+@pytest.fixture
+def widget(tmp_path: Path) -> Iterator[SegmentationWidget]:
+    made = SegmentationWidget(session_in(tmp_path, FRAMES))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def canvas(widget: SegmentationWidget) -> Canvas:
+    return Canvas(widget)
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name is the fake model's."""
+    monkeypatch.setattr(opening, "loaded", lambda model: (str(model), fake_model()))
+
+
+# Code
+
+
+def test_prompts_are_in_pixels(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.add_click(1, 4, (WIDTH - 1, 0), positive=False)
+    widget.add_box(2, 0, (0, 0, WIDTH, HEIGHT / 2))
+    prompts = widget.session.document.prompts
+    assert prompts(4)[1].points == (Point(0.3, 0.5), Point((WIDTH - 1) / WIDTH, 0, positive=False))
+    box = prompts(0)[2].box
+    assert box is not None
+    assert (box.x0, box.y0, box.x1, box.y1) == (0, 0, 1, 0.5)
+
+
+def test_masks_are_arrays(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    painted = np.zeros((HEIGHT, WIDTH))
+    painted[8:16, 8:16] = 7
+    widget.add_mask(2, 6, painted)
+    mask = widget.masks[2][6]
+    assert (mask.dtype, mask.shape) == (bool, (HEIGHT, WIDTH))
+    assert (mask[9:15, 9:15].all(), mask[:7].any(), mask[:, 17:].any()) == (True, False, False)
+    assert list(widget.masks) == [1, 2]
+    assert list(widget.masks[2]) == [6]
+    array = widget.masks.to_numpy()
+    assert (array.shape, array.dtype) == ((2, FRAMES, HEIGHT, WIDTH), bool)
+    assert (array[1, 6] == widget.masks[2][6]).all()
+    assert array.sum() == widget.masks[1][4].sum() + mask.sum()
+    some = widget.masks.to_numpy(objects=[2], frames=range(5, 8))
+    assert some.sum(axis=(0, 2, 3)).tolist() == [0, mask.sum(), 0]
+    assert repr(widget.masks) == "<Masks of 32 x 24 pixels: object 1 on 1 frame, 2 on 1 frame>"
+
+
+def test_masks_stay_as_they_were_when_asked_for(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    before = widget.masks
+    widget.undo()
+    assert list(before) == [1]
+    assert list(widget.masks) == []
+    widget.redo()
+    assert list(widget.masks) == [1]
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (lambda masks: masks[3], KeyError, r"there is no object 3; there are \[1\]"),
+        (lambda masks: masks[1][3], KeyError, "object 1 has no mask on frame 3; click it there, or track it"),
+        (lambda masks: masks.to_numpy(objects=[9]), KeyError, "there is no object 9"),
+        (lambda masks: masks.to_numpy(frames=[FRAMES]), PromptError, f"frames 0 to {FRAMES - 1}; got frame {FRAMES}"),
+        (lambda masks: masks.to_numpy(frames=[0] * 10**7), PromptError, r"are 7\.2 GiB of masks; take fewer at once"),
+    ],
+)
+def test_masks_that_are_not_there(widget: SegmentationWidget, key: Any, error: type[Exception], message: str) -> None:
+    widget.add_click(1, 4, AT)
+    with pytest.raises(error, match=message):
+        key(widget.masks)
+
+
+def test_scores_are_a_table(widget: SegmentationWidget) -> None:
+    assert widget.scores.empty
+    widget.add_click(1, 7, AT)
+    widget.add_click(2, 7, AT)
+    widget.add_click(1, 4, AT)
+    table = widget.scores
+    assert list(table.columns) == ["frame", "object_id", "predicted_iou", "object_score", "visible", "area"]
+    assert table[["frame", "object_id"]].to_numpy().tolist() == [[4, 1], [7, 1], [7, 2]]
+    assert table.visible.all()
+    assert table.area[0] == widget.masks[1][4].sum()
+
+
+def test_a_candidate_is_chosen(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    candidates = widget.candidates(1, 4)
+    widget.choose(1, 4, 2)
+    assert Rle.encode(widget.masks[1][4]) == candidates[2].mask
+
+
+def test_prompts_are_taken_back(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.add_click(1, 4, (3, 3), positive=False)
+    widget.remove_prompt(1, 4, "point", 1)
+    assert len(widget.session.document.prompts(4)[1].points) == 1
+    widget.clear(1, 4)
+    assert widget.session.document.prompts(4) == {}
+
+
+def test_objects_are_edited(widget: SegmentationWidget) -> None:
+    assert widget.add_object("cat") == 1
+    widget.edit_object(1, colour="#FF0000", hidden=True, locked=True)
+    cat = widget.session.document.objects[1]
+    assert (cat.name, cat.colour, cat.hidden, cat.locked) == ("cat", "#ff0000", True, True)
+    widget.remove_object(1)
+    assert widget.add_object() == 2
+
+
+def test_a_locked_frame_stays(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.lock_frame(1, 4)
+    with pytest.raises(PromptError, match="locked on frame 4"):
+        widget.add_click(1, 4, AT)
+    widget.lock_frame(1, 4, locked=False)
+    widget.add_click(1, 4, AT)
+
+
+@pytest.mark.parametrize(
+    ("do", "message"),
+    [
+        (lambda w: w.add_click(1, FRAMES, AT), f"frames 0 to {FRAMES - 1}"),
+        (lambda w: w.add_click(1, 0, (WIDTH, 3)), "so X goes from 0 to 31"),
+        (lambda w: w.add_click(1, 0, (0.3, 0.5)), "look like fractions of it: multiply them by its size"),
+        (lambda w: w.add_box(1, 0, (0.1, 0.1, 0.3, 0.5)), "look like fractions"),
+        (lambda w: w.add_box(1, 0, (9, 9, 3, 12)), "from its top-left corner"),
+        (lambda w: w.add_mask(1, 0, np.zeros(5)), r"a mask is an array \[H, W\]; got one of shape \[5\]"),
+        (lambda w: w.track("up"), "expected one of 'forward', 'backward', 'both'; got 'up'"),
+        (lambda w: w.track(), "there is nothing to track yet"),
+        (lambda w: w.remove_prompt(1, 0, "mouth"), "expected one of 'point', 'box', 'mask'"),
+        (lambda w: w.export("x.zip", "gif"), "there is no export format 'gif'"),
+        (lambda w: setattr(w, "frame", FRAMES), f"the clip has frames 0 to {FRAMES - 1}; got frame {FRAMES}"),
+        (lambda w: setattr(w, "selected", 1), "there is no object 1 to select"),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(widget: SegmentationWidget, do: Any, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        do(widget)
+    assert (widget.revision, widget.session.document.objects) == (0, {})
+
+
+def test_unknown_keywords_are_refused() -> None:
+    with pytest.raises(TypeError, match="frame_rate"):
+        SegmentationWidget(ARRAY, frame_rate=3)  # type: ignore[call-arg]
+
+
+# Tracking
+
+
+def test_tracking_returns_at_once_and_is_observed(widget: SegmentationWidget) -> None:
+    revisions: list[int] = []
+    widget.observe(lambda change: revisions.append(change["new"]), "revision")
+    widget.add_click(1, 4, AT)
+    widget.track("forward", first=0, last=9, objects=[1])
+    progress = widget.wait()
+    assert progress is not None
+    assert progress.status is JobStatus.FINISHED
+    assert (widget.tracking, widget.progress) == (False, progress)
+    assert list(widget.masks[1]) == [4, 5, 6, 7, 8, 9]
+    assert revisions == sorted(revisions)
+    assert revisions[-1] == widget.revision == widget.session.revision
+
+
+def test_a_clip_that_was_never_tracked_needs_no_waiting(widget: SegmentationWidget) -> None:
+    assert widget.wait() is None
+    widget.cancel()
+
+
+def test_waiting_has_a_limit(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    gate = held(widget)
+    widget.track()
+    progress = widget.wait(timeout=0.05)
+    assert progress is not None
+    assert progress.status is JobStatus.RUNNING
+    gate.set()
+    widget.cancel()
+    assert not widget.tracking
+
+
+def test_an_interrupt_ends_tracking_between_two_frames(
+    widget: SegmentationWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget.add_click(1, 4, AT)
+    gate = held(widget)
+    widget.track()
+
+    def interrupted(_seconds: float) -> None:
+        gate.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(widget.session, "wait_for_job", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        widget.wait()
+    assert widget.progress.status in (JobStatus.CANCELLED, JobStatus.FINISHED)
+    assert not widget.tracking
+
+
+def test_a_failure_is_raised_where_one_waits(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise Sam2Error("the frame cannot be read.")
+
+    widget.session._editor.tracker.visit = fail  # type: ignore[assignment]
+    widget.track()
+    with pytest.raises(Sam2Error, match="the frame cannot be read"):
+        widget.wait()
+
+
+def held(widget: SegmentationWidget) -> threading.Event:
+    """Tracking that does not go on before the event is set."""
+    gate, visit = threading.Event(), widget.session._editor.tracker.visit
+
+    def wait(*args: Any, **keywords: Any) -> Any:
+        assert gate.wait(60)
+        return visit(*args, **keywords)
+
+    widget.session._editor.tracker.visit = wait  # type: ignore[method-assign]
+    return gate
+
+
+# Canvases
+
+
+def test_a_canvas_is_answered_with_buffers(widget: SegmentationWidget, canvas: Canvas) -> None:
+    canvas.say(**CLICK)
+    assert canvas.ops() == ["results", "state"]
+    (results, buffers), (state, _) = canvas.heard
+    assert (results["rid"], state["rid"], state["rev"]) == (5, 5, widget.revision)
+    assert Rle(HEIGHT, WIDTH, buffers[results["masks"][0]["rle_buffer"]]) == Rle.encode(widget.masks[1][4])
+
+
+def test_a_canvas_gets_pictures(canvas: Canvas) -> None:
+    canvas.say(v=1, rid=6, op="frame", frame=3)
+    ((message, (jpeg,)),) = canvas.heard
+    assert message == {"v": 1, "rid": 6, "op": "frame", "frame": 3, "jpeg_buffer": 0}
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (WIDTH, HEIGHT))
+
+
+def test_a_canvas_hears_what_code_does(widget: SegmentationWidget, canvas: Canvas) -> None:
+    widget.add_click(1, 4, AT)
+    assert canvas.ops() == ["results", "state"]
+    assert "rid" not in canvas.last("state")
+    assert canvas.last("state")["rev"] == widget.revision
+
+
+def test_a_canvas_hears_what_is_done_behind_the_widgets_back(widget: SegmentationWidget, canvas: Canvas) -> None:
+    widget.session.do(AddPoint(1, 4, Point(0.3, 0.5)))
+    assert canvas.wait_for("state")["objects"][0]["obj"] == 1
+    assert canvas.ops() == ["results", "state"]
+
+
+def test_what_was_told_is_not_told_again(widget: SegmentationWidget, canvas: Canvas) -> None:
+    canvas.say(**CLICK)
+    widget._relay.catch_up()
+    assert canvas.ops() == ["results", "state"]
+
+
+def test_tracking_is_told_to_its_end(widget: SegmentationWidget, canvas: Canvas) -> None:
+    canvas.say(**CLICK)
+    canvas.heard.clear()
+    canvas.say(v=1, rid=7, op="track", direction="both")
+    canvas.wait_for("done")
+    widget._relay.catch_up()
+    assert canvas.ops()[0] == "state"
+    assert canvas.ops()[-2:] == ["done", "state"]
+    assert {message["frame"] for message, _ in canvas.heard if message["op"] == "results"} == set(range(FRAMES))
+    assert widget.wait() == widget.progress
+
+
+def test_a_canvas_that_asks_nonsense_is_told_so(widget: SegmentationWidget, canvas: Canvas) -> None:
+    canvas.say(v=1, rid=8, op="frame", frame=FRAMES)
+    canvas.say(v=1, rid=9, op="explode")
+    assert [(message["op"], message["rid"]) for message, _ in canvas.heard] == [("error", 8), ("error", 9)]
+    assert widget.revision == 0
+
+
+def test_a_removed_object_is_not_selected_any_more(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.selected = 1
+    widget.remove_object(1)
+    assert widget.selected is None
+
+
+# Without a kernel
+
+
+def test_a_saved_notebook_shows_a_picture(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.frame = 4
+    bundle = widget._repr_mimebundle_()
+    assert bundle is not None
+    with Image.open(io.BytesIO(base64.b64decode(bundle[0]["image/jpeg"]))) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert pixels.shape == (HEIGHT, WIDTH, 3)
+    assert widget._still.endswith(bundle[0]["image/jpeg"])
+    widget.edit_object(1, hidden=True)
+    plain = widget._repr_mimebundle_()
+    assert plain is not None
+    assert plain[0]["image/jpeg"] != bundle[0]["image/jpeg"]
+
+
+def test_the_picture_follows_what_is_done(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 0, AT)
+    deadline = time.monotonic() + 60
+    while not widget._still:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_widget_says_what_it_is(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    assert repr(widget) == "<SegmentationWidget 'fake': 20 frames of 32 x 24, 1 object, fake>"
+
+
+# Clips, models and files
+
+
+@pytest.mark.usefixtures("pool")
+def test_what_a_clip_can_be(tmp_path: Path) -> None:
+    picture = tmp_path / "a b.png"
+    Image.fromarray(ARRAY[0]).save(picture)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        Image.fromarray(ARRAY[0]).save(folder / f"{index}.png")
+    clips = [str(picture), picture, picture.as_uri(), Image.open(picture), ARRAY[0], folder, ARRAY]
+    made = [SegmentationWidget(clip) for clip in clips]
+    assert [len(each.session.video) for each in made] == [1, 1, 1, 1, 1, 3, 5]
+    assert [each.session.video.name for each in made[:4]] == ["a b.png"] * 4
+    assert {(each.session.video.width, each.session.video.height) for each in made} == {(WIDTH, HEIGHT)}
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        ("nothing.mp4", "there is no file or folder 'nothing.mp4'"),
+        ("https://example.org/clip.mp4", "download what https:// leads to first"),
+        (ARRAY.astype(float), "frames are uint8 arrays"),
+        (7, "a clip is a path, a uint8 array .* got int"),
+    ],
+)
+def test_what_a_clip_cannot_be(clip: Any, message: str) -> None:
+    with pytest.raises(VideoError, match=message):
+        SegmentationWidget(clip)
+
+
+def test_only_an_array_has_a_frame_rate_of_ones_own(tmp_path: Path) -> None:
+    Image.fromarray(ARRAY[0]).save(tmp_path / "0.png")
+    with pytest.raises(VideoError, match="files say it themselves"):
+        SegmentationWidget(tmp_path, fps=10)
+
+
+def test_widgets_share_a_model() -> None:
+    first, second = SegmentationWidget(ARRAY, fps=10), SegmentationWidget(ARRAY, model="pocket")
+    assert first.session.video.fps == 10
+    assert opening.loaded("pocket")[1] is opening.loaded("facebook/pocket")[1]
+    third = SegmentationWidget(ARRAY, model=opening.loaded("pocket")[1])
+    assert {each.session.model_name for each in (first, second, third)} == {"pocket"}
+    for each in (first, second, third):
+        each.close()
+
+
+def test_a_model_that_does_not_exist() -> None:
+    with pytest.raises(CheckpointError):
+        SegmentationWidget(ARRAY, model="no/such/model.pt")
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_folder_keeps_everything(tmp_path: Path) -> None:
+    first = SegmentationWidget(ARRAY, folder=tmp_path / "kept", model="other")
+    first.add_click(1, 2, AT)
+    first.close()
+    second = SegmentationWidget(ARRAY, folder=tmp_path / "kept")
+    assert list(second.masks[1]) == [2]
+    second.close()
+    with pytest.raises(ProjectError, match=r"made with other, not pocket; open it so, then call use\('pocket'\)"):
+        SegmentationWidget(ARRAY, folder=tmp_path / "kept", model="pocket")
+    with pytest.raises(ProjectError, match="open it with its own clip"):
+        SegmentationWidget(ARRAY[:3], folder=tmp_path / "kept")
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_project_goes_on_with_its_clip(tmp_path: Path) -> None:
+    for index in range(3):
+        Image.fromarray(ARRAY[0]).save(tmp_path / f"{index}.png")
+    first = SegmentationWidget(tmp_path)
+    first.add_click(1, 2, AT)
+    project = first.save(tmp_path / "project.zip")
+    second = SegmentationWidget.open(project)
+    assert repr(second) == repr(first)
+    assert (second.masks[1][2] == first.masks[1][2]).all()
+    second.undo()
+    assert project.exists()
+    first.close()
+    second.close()
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_project_of_an_array_needs_its_array(tmp_path: Path) -> None:
+    first = SegmentationWidget(ARRAY)
+    first.add_click(1, 2, AT)
+    first.save(tmp_path / "project.zip")
+    first.close()
+    with pytest.raises(ProjectError, match="open it with clip="):
+        SegmentationWidget.open(tmp_path / "project.zip")
+    second = SegmentationWidget.open(tmp_path / "project.zip", clip=ARRAY)
+    assert list(second.masks[1]) == [2]
+    second.close()
+    with pytest.raises(ProjectError, match="there is no project file 'no.zip'"):
+        SegmentationWidget.open("no.zip")
+
+
+def test_masks_are_exported(widget: SegmentationWidget, tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="no mask to export"):
+        widget.export(tmp_path, "coco")
+    widget.add_click(1, 4, AT)
+    assert widget.export(tmp_path, "coco") == tmp_path / "fake-coco.json"
+    assert widget.export(tmp_path / "mine.zip", "davis") == tmp_path / "mine.zip"
+    assert import_masks(tmp_path / "mine.zip", widget.session.video)[1][4] == Rle.encode(widget.masks[1][4])
+
+
+@pytest.mark.usefixtures("pool")
+def test_another_model_answers_anew(widget: SegmentationWidget, canvas: Canvas) -> None:
+    widget.add_click(1, 4, AT)
+    widget.session.use("other", fake_model())
+    widget._relay.catch_up()
+    assert canvas.last("state")["model"]["name"] == "other"
+
+
+def test_a_session_is_taken_as_it_is(tmp_path: Path) -> None:
+    session: Session = session_in(tmp_path / "one", FRAMES)
+    session.do(AddPoint(1, 4, Point(0.3, 0.5)))
+    widget = SegmentationWidget(session)
+    assert list(widget.masks) == [1]
+    widget.close()
+    with pytest.raises(TypeError, match="a session has its model"):
+        SegmentationWidget(session, model="pocket")
+
+
+def test_a_closed_widget_says_so(tmp_path: Path) -> None:
+    widget = SegmentationWidget(session_in(tmp_path, FRAMES))
+    widget.close()
+    widget.close()
+    with pytest.raises(SessionNotFound, match="this session has ended"):
+        widget.add_click(1, 4, AT)

@@ -1,0 +1,273 @@
+"""What code does with a session, in the words of a notebook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from sam2_core.errors import PromptError
+from sam2_core.formats import find_export
+from sam2_core.prompts import Box, Point
+from sam2_core.results import ObjectMask
+from sam2_core.rle import Rle
+from sam2_core.session import Session
+from sam2_core.session.commands import (
+    AddObject,
+    AddPoint,
+    Choose,
+    ClearFrame,
+    Command,
+    EditObject,
+    LockFrame,
+    PromptKind,
+    Redo,
+    RemoveObject,
+    RemovePrompt,
+    SetBox,
+    SetMask,
+    Undo,
+)
+from widgets.annotation import annotation_of
+from widgets.masks import Masks, score_table
+
+Place = tuple[float, float]
+Corners = tuple[float, float, float, float]
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+class SessionVerbs:
+    """Prompts, objects, masks and files of one session.
+
+    Positions are pixels of the frame: ``(0, 0)`` is its top-left corner, as for arrays, but x comes first. Objects have
+    numbers from 1 on; a number that is new makes a new object.
+
+    Attributes:
+        session: what it all rests on, with every command there is.
+    """
+
+    session: Session
+
+    # What there is -----------------------------------------------------------------------------------------------
+
+    @property
+    def masks(self) -> Masks:
+        """All masks as they are now: ``masks[object_id][frame]`` is a bool array ``[H, W]``."""
+        return Masks(self.session.document, self.session.video.height, self.session.video.width)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """What the model thinks of each mask, as :func:`widgets.masks.score_table` has it: one row for each mask."""
+        return score_table(self.session.document)
+
+    def candidates(self, obj: int, frame: int) -> tuple[ObjectMask, ...]:
+        """The three masks that a single click may have meant; none where nothing else can be meant."""
+        return self.session.candidates(obj, frame)
+
+    # What is said ------------------------------------------------------------------------------------------------
+
+    def add_click(self, obj: int, frame: int, at: Place, *, positive: bool = True) -> None:
+        """One more click on an object, or with ``positive=False`` on what does not belong to it.
+
+        Args:
+            obj: the object's number; a new one makes a new object.
+            frame: index of the frame.
+            at: ``(x, y)``, in pixels of the frame.
+            positive: whether what is there belongs to the object.
+
+        Raises:
+            PromptError: there is no such frame or pixel, the object is locked, or tracking goes on.
+
+        Example:
+            >>> widget.add_click(1, 0, (480, 270))
+        """
+        x, y = self._pixels(at)
+        self._do(AddPoint(obj, frame, Point.at_pixel(x, y, *self._size, positive=positive)))
+
+    def add_box(self, obj: int, frame: int, box: Corners) -> None:
+        """The rectangle around an object, instead of an earlier one.
+
+        Args:
+            obj: the object's number; a new one makes a new object.
+            frame: index of the frame.
+            box: ``(x0, y0, x1, y1)`` from the top left to the bottom right, in pixels of the frame.
+
+        Raises:
+            PromptError: there is no such frame or box, the object is locked, or tracking goes on.
+        """
+        x0, y0, x1, y1 = self._pixels(box)
+        self._do(SetBox(obj, frame, Box.at_pixels(x0, y0, x1, y1, *self._size)))
+
+    def add_mask(self, obj: int, frame: int, mask: npt.NDArray[Any]) -> None:
+        """The whole mask of an object, instead of all that was said of it on this frame.
+
+        Args:
+            obj: the object's number; a new one makes a new object.
+            frame: index of the frame.
+            mask: ``[H, W]``; what is not zero belongs to the object. Another size is stretched over the frame.
+
+        Raises:
+            PromptError: it is no mask, there is no such frame, the object is locked, or tracking goes on.
+        """
+        mask = np.asarray(mask)
+        if mask.ndim != 2 or mask.size == 0:
+            raise PromptError(f"a mask is an array [H, W]; got one of shape {list(mask.shape)}.")
+        self._do(SetMask(obj, frame, Rle.encode(mask)))
+
+    def choose(self, obj: int, frame: int, candidate: int) -> None:
+        """Which of :meth:`candidates` was meant, counted from 0.
+
+        Raises:
+            PromptError: the prompt is not ambiguous, or tracking goes on.
+        """
+        self._do(Choose(obj, frame, candidate))
+
+    def remove_prompt(self, obj: int, frame: int, kind: str, index: int = 0) -> None:
+        """Take back a prompt.
+
+        Args:
+            obj: the object's number.
+            frame: index of the frame.
+            kind: ``"point"``, ``"box"`` or ``"mask"``.
+            index: of a point, in the order of clicking.
+
+        Raises:
+            PromptError: there is none, or tracking goes on.
+        """
+        self._do(RemovePrompt(obj, frame, one_of(PromptKind, kind), index))
+
+    def clear(self, obj: int, frame: int) -> None:
+        """Take back all that was said about an object on a frame.
+
+        Raises:
+            PromptError: there is nothing, or tracking goes on.
+        """
+        self._do(ClearFrame(obj, frame))
+
+    def undo(self) -> None:
+        """Take the last step back, tracking included."""
+        self._do(Undo())
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        self._do(Redo())
+
+    # Objects -----------------------------------------------------------------------------------------------------
+
+    def add_object(self, name: str | None = None) -> int:
+        """A new object about which nothing is said yet; its number."""
+        obj = self.session.document.next_object_id
+        self._do(AddObject(obj))
+        if name is not None:
+            self.edit_object(obj, name=name)
+        return obj
+
+    def edit_object(
+        self,
+        obj: int,
+        *,
+        name: str | None = None,
+        colour: str | None = None,
+        hidden: bool | None = None,
+        locked: bool | None = None,
+    ) -> None:
+        """Change an object's properties, also while tracking goes on; ``None`` leaves one as it is.
+
+        Args:
+            obj: the object's number.
+            name: what people call it.
+            colour: as ``#1f77b4``.
+            hidden: whether it is not drawn.
+            locked: whether neither prompts nor tracking change it.
+
+        Raises:
+            PromptError: there is no such object, or that is no name or no colour.
+        """
+        self._do(EditObject(obj, name, colour.lower() if colour else colour, hidden, locked))
+
+    def remove_object(self, obj: int) -> None:
+        """Forget an object and its masks.
+
+        Raises:
+            PromptError: there is no such object, or tracking goes on.
+        """
+        self._do(RemoveObject(obj))
+
+    def lock_frame(self, obj: int, frame: int, *, locked: bool = True) -> None:
+        """Keep an object's mask on a frame as it is, whatever is tracked or said.
+
+        Raises:
+            PromptError: there is no mask, or tracking goes on.
+        """
+        self._do(LockFrame(obj, frame, locked))
+
+    # What is taken home -----------------------------------------------------------------------------------------------
+
+    def export(self, path: str | os.PathLike[str], format: str) -> Path:  # noqa: A002
+        """Write the masks to a file, whole or not at all; returns where it is.
+
+        Args:
+            path: of the file, or a folder, where it is called after the clip.
+            format: ``masks``, ``davis``, ``coco``, ``sav``, ``yolo``, ``overlay``, ``overlay-picture``, ``cutout``,
+                ``cutout-webm`` or ``cutout-mov``; :data:`sam2_core.formats.EXPORTS` describes them.
+
+        Raises:
+            PromptError: there is no such format, or no mask yet.
+            Sam2Error: the file cannot be written.
+        """
+        chosen, annotation = find_export(format), annotation_of(self.session)
+        path = Path(path).expanduser()
+        if path.is_dir():
+            path = path / chosen.file_name(annotation)
+        chosen.write(annotation, path)
+        return path
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a project file, to go on with by ``SegmentationWidget.open`` or in the page; returns where it is.
+
+        The clip is in it where it is a file or a folder; that of an array is given again when the project is opened.
+
+        Raises:
+            SessionLimit: the disk does not take it.
+        """
+        path = Path(path).expanduser()
+        self.session.save_project(path)
+        return path
+
+    # How ---------------------------------------------------------------------------------------------------------
+
+    def _do(self, command: Command) -> None:
+        self.session.do(command)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.session.video.width, self.session.video.height
+
+    def _pixels(self, numbers: Iterable[float]) -> tuple[float, ...]:
+        given = tuple(float(number) for number in numbers)
+        if max(given, default=0) <= 1 and min(self._size) > 1:
+            width, height = self._size
+            raise PromptError(
+                f"positions are pixels of the frame, which is {width} x {height}; {given} look like fractions of it: "
+                "multiply them by its size."
+            )
+        return given
+
+
+def one_of(kind: type[_Choice], value: str) -> _Choice:
+    """One of an enumeration's values, by what a person typed.
+
+    Raises:
+        PromptError: it is none of them.
+    """
+    try:
+        return kind(value)
+    except ValueError as error:
+        expected = ", ".join(repr(each.value) for each in kind)
+        raise PromptError(f"expected one of {expected}; got {value!r}.") from error
