@@ -37,7 +37,7 @@ from widgets.protocol import (
 _LOOK_SECONDS = 0.5
 """How long a stream waits for news before it looks whether anyone still listens."""
 _JOB_VERBS = {Ask.PAUSE: Job.pause, Ask.RESUME: Job.resume, Ask.CANCEL: Job.cancel}
-_POCKET_NOTE = "pocket, a small model of our own and not SAM 2.1: quick, with rough borders."
+_POCKET_NOTE = "pocket, not SAM 2.1: a small model of our own, quick, with rough borders."
 
 
 class Conversation:

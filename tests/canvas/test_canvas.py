@@ -208,7 +208,7 @@ def test_escape_leaves_what_was_begun_and_ends_no_work(canvas: Open) -> None:
     tab.press("Escape")
     expect(message).to_contain_text("Tracking goes on")
     tab.page.mouse.click(*tab.at(YELLOW_BALL))
-    expect(message).to_contain_text("again when they are tracked")
+    expect(message).to_contain_text("cannot be changed while tracking runs")
     assert len(tab.said("click")) == 1
     message.get_by_text("Cancel tracking").click()
     expect(message).to_contain_text("Cancelled")

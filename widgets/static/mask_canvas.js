@@ -1779,6 +1779,7 @@ const MOUSE = ['Mouse', [
   ['Wheel', 'Zoom'],
   ['Middle drag', 'Move the picture'],
   ['Space+drag', 'Move the picture'],
+  ['Two fingers', 'Zoom and move'],
 ]];
 
 /** A key as the table writes it; Shift is named where the key itself does not show it. */
@@ -2185,7 +2186,7 @@ class StatusLine {
     const meaning = ['The lanes of the timeline: the higher and greener, the surer.', MEANING.iou, MEANING.score];
     this.legend = h('span', { class: 'legend', title: meaning.join('\n') },
       h('span', {}, 'Predicted IoU'), '0.4', h('i', { class: 'scale' }), '0.9',
-      h('i', { class: 'hatched' }), 'not visible');
+      h('i', { class: 'hatched' }), h('span', { class: 'hatch-word' }, 'not visible'));
     this.element = h('footer', { class: 'status' }, this.clip, this.model, this.legend);
   }
 
@@ -2205,7 +2206,7 @@ class StatusLine {
 class MessageBar {
   constructor() {
     this.text = h('span', {});
-    this.remedy = h('button', { type: 'button', class: 'button remedy', onclick: () => this.help() });
+    this.remedy = h('button', { type: 'button', class: 'button remedy', onclick: () => this.act() });
     this.close = button({ icon: 'close', label: 'Dismiss', kind: 'small', press: () => this.hide() });
     this.box = h('div', { class: 'message', hidden: true }, this.text, this.remedy, this.close);
     this.element = h('div', { class: 'messages', role: 'status', 'aria-live': 'polite' }, this.box);
@@ -2226,7 +2227,7 @@ class MessageBar {
     this.timer = setTimeout(() => this.hide(), kind === 'error' || remedy ? 15000 : 6000);
   }
 
-  help() {
+  act() {
     this.hide();
     this.press();
   }
@@ -2369,8 +2370,8 @@ class Studio {
     this.skeleton = h('div', { class: 'skeleton' });
     this.spoken = h('div', { class: 'offscreen', role: 'status', 'aria-live': 'polite' });
     this.stage.element.append(this.skeleton, this.hint, this.guide.element, this.messages.element);
-    this.keepView = () => keep('sessionStorage', KEPT.view + this.session.token, this.viewToKeep());
-    window.addEventListener('pagehide', this.keepView);
+    this.leave = () => this.keepView();
+    window.addEventListener('pagehide', this.leave);
     this.element = h('div', {
       class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio',
       'data-lm-suppress-shortcuts': 'true', 'data-jp-suppress-context-menu': 'true',
@@ -2387,7 +2388,7 @@ class Studio {
 
   close() {
     this.keepView();
-    window.removeEventListener('pagehide', this.keepView);
+    window.removeEventListener('pagehide', this.leave);
     clearTimeout(this.glance);
     this.player.close();
     this.link.close();
@@ -2572,10 +2573,13 @@ class Studio {
     this.goTo(this.wanted);
   }
 
-  viewToKeep() {
+  /** What the user sees, for the same tab after a reload. */
+  keepView() {
+    if (!this.session.clip) return;
     const { selected, tool, positive, brushRadius, look, range, onlySelected, stage: { sight } } = this;
     const wanted = this.following ? this.home : this.wanted;
-    return { selected, wanted, tool, positive, brushRadius, look, range, onlySelected, sight };
+    const view = { selected, wanted, tool, positive, brushRadius, look, range, onlySelected, sight };
+    keep('sessionStorage', KEPT.view + this.session.token, view);
   }
 
   restoreView(kept) {
@@ -2634,7 +2638,7 @@ class Studio {
 
   /** Sends a change; its mark stays on the stage until the answer is there. @param {Mark} [mark] */
   async change(op, fields, mark) {
-    const answer = !WHILE_TRACKING.has(op) && this.isTracking() ? null : await this.link.ask(op, fields);
+    const answer = !WHILE_TRACKING.has(op) && this.isBusy() ? null : await this.link.ask(op, fields);
     this.pending.delete(mark);
     this.refresh('marks', 'panels');
     return answer;
@@ -2707,24 +2711,24 @@ class Studio {
     const { session, target, shown } = this;
     const object = session.object(target);
     const refuse = (text, press) => this.messages.say(text, 'note', { text: 'Unlock', press });
-    if (this.isTracking()) return false;
+    if (this.isBusy()) return false;
     if (object?.locked) refuse(`${object.name} is locked.`, () => this.editObject(target, { locked: false }));
     else if (session.isLocked(target, shown)) refuse(`${object.name} is locked on this frame.`, () => this.lockFrame());
     else return true;
     return false;
   }
 
-  /** Whether objects are being tracked, which nothing else may change meanwhile; says so. */
-  isTracking() {
+  /** Whether objects are being tracked and nothing else may change them; says so. */
+  isBusy() {
     const { job } = this.session;
     const cancel = { text: 'Cancel tracking', press: () => this.cancelTracking() };
-    if (job) this.messages.say('Objects can be changed again when they are tracked.', 'note', cancel);
+    if (job) this.messages.say('Objects cannot be changed while tracking runs.', 'note', cancel);
     return Boolean(job);
   }
 
   mayPreview() {
     const object = this.session.object(this.selected);
-    const isBusy = this.player.isPlaying || this.pending.size || (this.session.job && !this.session.job.paused);
+    const isBusy = this.player.isPlaying || this.pending.size || this.session.job;
     return this.options.hover !== false && object && !object.locked && !object.hidden && !this.isPainting && !isBusy;
   }
 
@@ -2895,7 +2899,7 @@ class Studio {
   /** @param {'forward' | 'backward' | 'both'} direction */
   track(direction) {
     const { session, range } = this;
-    if (!session.clip || session.isStill || this.isTracking() || !this.mayTrack()) return;
+    if (!session.clip || session.isStill || this.isBusy() || !this.mayTrack()) return;
     this.player.pause();
     const fields = { direction };
     if (range.first !== null) fields.first = range.first;
