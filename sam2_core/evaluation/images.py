@@ -88,7 +88,7 @@ def _extremes(name: str, content: MaskedPicture, firsts: Sequence[tuple[float, B
         Snapshot(
             name,
             content.instances[place].object_id,
-            0,
+            None,
             ious[place],
             draw(content.image, content.instances[place].mask, firsts[place][1]),
         )

@@ -28,7 +28,7 @@ from sam2_core.evaluation.store import Settings
 from sam2_core.evaluation.summary import Table, interactive_means, mean_iou_after, shown
 from sam2_core.media import replacing
 
-_PICTURES = 6  # best ones, and as many worst ones
+_PICTURES = 8  # best ones, and as many worst ones
 _MOST_CURVES = 60  # objects whose scores are drawn by frame: the worst ones
 _CURVE = {"width": 300, "height": 150}
 _MOST_BARS = 200
@@ -59,14 +59,16 @@ class Section:
         legend: (style, name) of what is drawn.
         charts: next to each other.
         curves: one small chart for each object.
-        worst: frames, the worst first.
-        best: frames, the best first.
+        shown: what the pictures show.
+        worst: pictures, the worst first.
+        best: pictures, the best first.
     """
 
     title: str
     legend: tuple[tuple[str, str], ...]
     charts: tuple[Figure, ...]
     curves: tuple[Figure, ...]
+    shown: str
     worst: tuple[Picture, ...]
     best: tuple[Picture, ...]
 
@@ -109,6 +111,7 @@ def _tracked(protocol: Protocol, results: Sequence[SequenceResult]) -> Section:
         legend=(*legend, *(_RIVALS if any(each.copied for _, each in objects) else ())),
         charts=(Figure("J&F, the worst first", bar_chart(f"J&F by object, {protocol.title}", bars)),),
         curves=tuple(Figure(f"J by frame, {name}", _curve_chart(name, each)) for name, each in drawn),
+        shown="frames",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),
     )
@@ -153,6 +156,7 @@ def _interactive(results: Sequence[InteractiveResult]) -> Section:
             Figure("J&F by seconds of annotation", line_chart("J&F by seconds of annotation", by_time, "seconds")),
         ),
         curves=(),
+        shown="frames after the last clicks",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),
     )
@@ -174,6 +178,7 @@ def _pictures(results: Sequence[PictureResult]) -> Section:
             ),
         ),
         curves=(),
+        shown="objects after one click",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),
     )
@@ -191,6 +196,5 @@ def _frames(results: Sequence[Result], *, worst: bool) -> tuple[Picture, ...]:
 
 def _picture(snapshot: Snapshot) -> Picture:
     source = "data:image/jpeg;base64," + base64.b64encode(snapshot.jpeg).decode("ascii")
-    return Picture(
-        f"{snapshot.name}, frame {snapshot.frame}, object {snapshot.object_id}: IoU {snapshot.j:.3f}", source
-    )
+    place = f"{snapshot.name}, frame {snapshot.frame}" if snapshot.frame is not None else snapshot.name
+    return Picture(f"{place}, object {snapshot.object_id}: IoU {snapshot.j:.3f}", source)

@@ -80,14 +80,14 @@ class Snapshot:
     Attributes:
         name: of the sequence or picture.
         object_id: whose masks are drawn.
-        frame: index in the sequence.
+        frame: index in the sequence; None for a picture.
         j: IoU of both.
         jpeg: the picture's file.
     """
 
     name: str
     object_id: int
-    frame: int
+    frame: int | None
     j: float
     jpeg: bytes
 

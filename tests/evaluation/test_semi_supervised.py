@@ -79,9 +79,14 @@ def test_objects_begin_where_they_first_show(tmp_path):
 
 
 def test_objects_stay_apart_where_truth_has_one_value_a_pixel(tmp_path):
-    sequence = find_data(scenes.sav_folders(tmp_path)).sequences[0]
-    with sequence.open() as video:
-        assert not apart(STUDIO, sequence.truth(video)).objects_apart
+    (overlapping,) = find_data(scenes.sav_folders(tmp_path / "sav")).sequences
+    scenes.write_frames(tmp_path / "labels" / "frames")
+    two = {name: mask + 2 * np.roll(mask, 20, axis=1) for name, mask in scenes.labels_of_square().items()}
+    scenes.write_labels(tmp_path / "labels" / "masks", two)
+    (exclusive,) = find_data(tmp_path / "labels").sequences
+    for sequence, expected in ((overlapping, False), (exclusive, True)):
+        with sequence.open() as video:
+            assert apart(STUDIO, sequence.truth(video)).objects_apart is expected
 
 
 def test_the_best_and_the_worst_frame_are_kept_as_pictures(sequence):
