@@ -31,7 +31,7 @@ class Command:
 
 COMMANDS = (
     Command("track", "sam2_core.cli.track", "segment objects and track them through a video, picture or folder"),
-    Command("train", "sam2_core.training.cli", "train the pocket model from nothing"),
+    Command("train", "sam2_core.cli.train", "train a model from nothing, or fine-tune one"),
     Command("evaluate", "sam2_core.cli.evaluate", "score a model, or anyone's masks, against masks that are known"),
 )
 

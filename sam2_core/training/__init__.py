@@ -1,10 +1,11 @@
-"""Training of small models of this architecture, from nothing, on a machine without a graphics card.
+"""Training: the paper's recipe, from nothing or from a checkpoint, on one process or many.
 
-Start reading at :mod:`sam2_core.training.train`; :mod:`sam2_core.training.initialise` says why it works at all.
+Start reading at :mod:`sam2_core.training.trainer`; :mod:`sam2_core.training.recipe` is all that can be chosen, and
+:mod:`sam2_core.training.initialise` says why a small model learns at all.
 """
 
-from sam2_core.training.config import StageConfig, TrainingConfig
-from sam2_core.training.export import export
-from sam2_core.training.train import train
+from sam2_core.training.recipe import Recipe
+from sam2_core.training.recipe_file import read_recipe, recipe_names
+from sam2_core.training.trainer import train
 
-__all__ = ["StageConfig", "TrainingConfig", "export", "train"]
+__all__ = ["Recipe", "read_recipe", "recipe_names", "train"]

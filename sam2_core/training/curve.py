@@ -1,72 +1,171 @@
-"""The learning curve as a table that can be appended to, and as a picture."""
+"""The learning curve as a table, as a picture, and in TensorBoard where that is installed."""
 
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
-_SIZE, _MARGIN = (960, 400), 40
-_LINES = {"single_iou": "#1f77b4", "best_iou": "#2ca02c", "before": "#c7c7c7", "after": "#d62728"}
+from sam2_core.errors import Sam2Error
+from sam2_core.media import replacing
+from sam2_core.training.answers import NAN
+
+TABLE, PLOT = "curve.csv", "curve.png"
+_WIDTH, _HEIGHT, _MARGIN = 960, 320, 40
+_LINES = {
+    "click": "#1f77b4",
+    "best": "#2ca02c",
+    "corrected": "#d62728",
+    "tracked": "#9467bd",
+    "last": "#8c564b",
+    "presence": "#e377c2",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """Means over the steps since the last point."""
+    """Means over the steps since the last point; what was not measured is not a number. See ``Measurement``."""
 
     stage: str
     step: int
-    minutes: float
-    learning_rate: float
+    rate: float
     loss: float
-    single_iou: float
-    best_iou: float
-    before: float
-    after: float
+    click: float = NAN
+    best: float = NAN
+    corrected: float = NAN
+    tracked: float = NAN
+    last: float = NAN
+    presence: float = NAN
 
 
-def append_point(path: Path, point: CurvePoint) -> None:
-    """Add a row to the table, with a header if it is the first."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(CurvePoint)])
-        if new:
+class Curve:
+    """A run's points.
+
+    Args:
+        run: the run's folder.
+        stages: names of the recipe's stages, in order.
+        board: whether to write for TensorBoard as well, where that is installed.
+    """
+
+    def __init__(self, run: Path, stages: Sequence[str], *, board: bool = False) -> None:
+        self._run, self._stages = run, list(stages)
+        self._board = _board(run) if board else None
+
+    def trim(self, stage: int, step: int) -> None:
+        """Forget points beyond a checkpoint: they will be made again."""
+        points = self.points()
+        kept = [point for point in points if (self._stages.index(point.stage), point.step) <= (stage, step)]
+        if len(kept) < len(points):
+            self._write(kept)
+
+    def add(self, point: CurvePoint) -> None:
+        """One more."""
+        path = self._run / TABLE
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, _NAMES)
+            if new:
+                writer.writeheader()
+            writer.writerow(_row(point))
+        if self._board is not None:
+            for name in _NAMES[2:]:
+                if math.isfinite(value := getattr(point, name)):
+                    self._board.add_scalar(f"{point.stage}/{name}", value, point.step)
+
+    def points(self) -> list[CurvePoint]:
+        """All so far.
+
+        Raises:
+            Sam2Error: the table is damaged.
+        """
+        path = self._run / TABLE
+        if not path.exists():
+            return []
+        try:
+            with path.open(newline="") as file:
+                points = [
+                    CurvePoint(row["stage"], int(row["step"]), *(float(row[name]) for name in _NAMES[2:]))
+                    for row in csv.DictReader(file)
+                ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Sam2Error(f"{TABLE} in {self._run.name!r} is damaged ({error!s:.60}); take it away.") from error
+        return [point for point in points if point.stage in self._stages]
+
+    def plot(self) -> None:
+        """Draw all points."""
+        points = self.points()
+        if len(points) > 1:
+            with replacing(self._run / PLOT) as partial:
+                plotted(points).save(partial, format="PNG")
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        if self._board is not None:
+            self._board.close()
+
+    def _write(self, points: Sequence[CurvePoint]) -> None:
+        with replacing(self._run / TABLE) as partial, partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, _NAMES)
             writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(point).items()})
+            writer.writerows(_row(point) for point in points)
 
 
-def read_points(path: Path) -> list[CurvePoint]:
-    """The table's rows."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        CurvePoint(row["stage"], int(row["step"]), **{f.name: float(row[f.name]) for f in fields(CurvePoint)[2:]})
-        for row in rows
-    ]
+_NAMES = [field.name for field in fields(CurvePoint)]
 
 
-def plot_curve(points: list[CurvePoint], path: Path) -> None:
-    """IoUs from 0 to 1 over the steps of all stages, one after the other."""
-    image = Image.new("RGB", _SIZE, "white")
+def _row(point: CurvePoint) -> dict[str, object]:
+    return {name: f"{value:.7g}" if isinstance(value, float) else value for name, value in asdict(point).items()}
+
+
+def _board(run: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def plotted(points: Sequence[CurvePoint]) -> Image.Image:
+    """The loss above, and below it IoUs and the area under the ROC curve of presence, from 0 to 1."""
+    image = Image.new("RGB", (_WIDTH, 2 * _HEIGHT), "white")
     draw = ImageDraw.Draw(image)
-    width, height = _SIZE[0] - 2 * _MARGIN, _SIZE[1] - 2 * _MARGIN
-    for tenth in range(0, 11, 2):
-        y = _MARGIN + height * (1 - tenth / 10)
+    losses = [point.loss for point in points]
+    finite = sorted(value for value in losses if math.isfinite(value)) or [1.0]
+    top = finite[int(0.98 * (len(finite) - 1))] * 1.1 or 1.0  # the first steps would press the others flat
+    _axes(draw, points, 0, top)
+    _line(draw, losses, 0, top, "#333333")
+    draw.text((_MARGIN + 8, 12), "loss", fill="#333333")
+    _axes(draw, points, _HEIGHT, 1.0)
+    for place, (name, colour) in enumerate(_LINES.items()):
+        _line(draw, [getattr(point, name) for point in points], _HEIGHT, 1.0, colour)
+        draw.text((_MARGIN + 8 + 110 * place, _HEIGHT + 12), name, fill=colour)
+    return image
+
+
+def _axes(draw: ImageDraw.ImageDraw, points: Sequence[CurvePoint], y0: int, top: float) -> None:
+    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+    for fifth in range(6):
+        y = y0 + _MARGIN + height * (1 - fifth / 5)
         draw.line([(_MARGIN, y), (_MARGIN + width, y)], fill="#e5e5e5")
-        draw.text((8, y - 6), f"{tenth / 10:.1f}", fill="black")
+        draw.text((4, y - 6), f"{top * fifth / 5:.3g}", fill="black")
     for index, point in enumerate(points):
-        if index and point.stage != points[index - 1].stage:
-            x = _MARGIN + width * index / len(points)
-            draw.line([(x, _MARGIN), (x, _MARGIN + height)], fill="#999999")
-            draw.text((x + 4, _MARGIN), point.stage, fill="#555555")
-    for row, (name, colour) in enumerate(_LINES.items()):
-        line = [
-            (_MARGIN + width * i / len(points), _MARGIN + height * (1 - getattr(point, name)))
-            for i, point in enumerate(points)
-        ]
-        if len(line) > 1:
-            draw.line(line, fill=colour, width=2)
-        draw.text((_MARGIN + 8 + 110 * row, 12), name, fill=colour)
-    image.save(path)
+        if index == 0 or point.stage != points[index - 1].stage:
+            x = _MARGIN + width * index / max(len(points) - 1, 1)
+            draw.line([(x, y0 + _MARGIN), (x, y0 + _MARGIN + height)], fill="#999999")
+            draw.text((x + 4, y0 + _MARGIN + height + 4), point.stage, fill="#555555")
+
+
+def _line(draw: ImageDraw.ImageDraw, values: Sequence[float], y0: int, top: float, colour: str) -> None:
+    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+    line = [
+        (_MARGIN + width * index / (len(values) - 1), y0 + _MARGIN + height * (1 - min(value, top) / top))
+        for index, value in enumerate(values)
+        if math.isfinite(value)
+    ]
+    if len(line) > 1:
+        draw.line(line, fill=colour, width=2)

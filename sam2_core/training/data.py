@@ -1,28 +1,32 @@
-"""Training data, decoded once: pictures with masks that may overlap, and short videos with one masked object.
+"""What is trained on: pictures with masks and videos with masks, read when they are drawn.
 
-The data folder holds ``images/``, ``vos_train/`` and ``splits.json``, which says what may be trained on. A scene keeps
-its masks in as few label maps as overlaps allow, because label maps are small and a mask is one comparison away.
+Nothing is decoded when a run starts; a bounded cache keeps what was. A picture keeps its masks in as few label maps as
+overlaps allow, because label maps are small and a mask is one comparison away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
-from sam2_core.evaluation.datasets import coco_polygons, paint_polygons, read_splits
+from sam2_core.errors import Sam2Error
+from sam2_core.media import PICTURE_SUFFIXES, MediaLimits
+from sam2_core.media.pictures import open_picture, to_rgb
+from sam2_core.training.recipe import DataSource
 
-LONG_SIDE = 384
-"""Pictures are kept at this size: one and a half times what the model sees, so crops stay sharp."""
 SMALLEST_AREA = 0.0015
 """Share of the picture below which a mask is noise to a model that sees 256 x 256 pixels."""
-HELD_OUT_SEQUENCES = frozenset({"rhino", "stroller"})
-"""Training sequences that are kept for validation; never trained on."""
+_LABEL_MODES = ("P", "L", "1", "I;16", "I")
+_LARGEST_LIST = 64 * 1024 * 1024
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -47,99 +51,226 @@ class Scene:
         regions: the masks that are large enough to learn from.
     """
 
-    image: torch.Tensor
-    layers: torch.Tensor
+    image: Tensor
+    layers: Tensor
     regions: tuple[Region, ...]
 
-    def mask(self, region: Region) -> torch.Tensor:
+    def mask(self, region: Region) -> Tensor:
         """``[H, W]`` booleans."""
         return self.layers[region.layer] == region.value
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.image.nbytes + self.layers.nbytes
+
+
+class Footage(Protocol):
+    """A video whose frames all have masks."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    def __len__(self) -> int:
+        """Frames with masks."""
+
+    def read(self, frames: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Some frames ``[T, 3, H, W]`` uint8 and the masks of all objects on them ``[K, T, H, W]`` bool."""
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Scenes of one kind.
+class PictureSource:
+    """Pictures of one kind, by number; ``read`` may be slow, and may find nothing to learn from in a picture.
 
     Attributes:
         weight: how often it is drawn, relative to the others.
-        things: whether its regions are whole objects that can be cut out and pasted elsewhere.
-        partition: whether its regions are parts that tile the picture, so that neighbours unite to larger ones.
+        whole_objects: its regions are whole objects that can be cut out and pasted elsewhere.
+        partition: its regions are parts that tile the picture, so that neighbours unite to larger ones.
     """
 
     name: str
-    scenes: tuple[Scene, ...]
-    weight: float
-    things: bool = False
+    count: int
+    read: Callable[[int], Scene]
+    weight: float = 1.0
+    whole_objects: bool = False
     partition: bool = False
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        """A picture with at least one region."""
+        for _ in range(_PATIENCE):
+            scene = self.read(int(rng.integers(self.count)))
+            if scene.regions:
+                return scene
+        raise Sam2Error(
+            f"none of {_PATIENCE} pictures of {self.name!r} has a mask of {SMALLEST_AREA:.2%} of its area or more; "
+            "check that the masks are label maps whose value is the object's number."
+        )
+
+
+_PATIENCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Footage:
-    """A video with one object: ``frames [T, 3, H, W]`` uint8, ``masks [T, H, W]`` bool."""
+class VideoSource:
+    """Videos of one kind."""
 
     name: str
-    frames: torch.Tensor
-    masks: torch.Tensor
+    videos: tuple[Footage, ...]
+    weight: float = 1.0
 
 
-def load_sources(root: Path) -> tuple[Source, ...]:
-    """Every picture that may be trained on, with the weights of the recipe."""
-    split = read_splits(root)
-    names = {key.removeprefix("images/"): value["train"] for key, value in split.items() if key.startswith("images/")}
-    images = root / "images"
-    return (
-        Source("coco_subset", coco_scenes(images / "coco_subset", names["coco_subset"]), 0.42, things=True),
-        Source(
-            "bsds500", _label_scenes(images / "bsds500", names["bsds500"], ("_coarse", "_fine")), 0.22, partition=True
-        ),
-        Source("feral_cat", _label_scenes(images / "feral_cat", names["feral_cat"]), 0.24, things=True),
-        Source("dsb2018_nuclei", _label_scenes(images / "dsb2018_nuclei", names["dsb2018_nuclei"]), 0.04),
-        Source("facade", _label_scenes(images / "facade", names["facade"]), 0.08),
-    )
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that a run is trained on."""
+
+    pictures: tuple[PictureSource, ...]
+    videos: tuple[VideoSource, ...]
 
 
-def load_sequences(root: Path, names: Iterable[str] | None = None) -> tuple[Footage, ...]:
-    """DAVIS training sequences; without ``names`` all but the held-out ones."""
-    folder = root / "vos_train" / "davis"
-    if names is None:
-        split = read_splits(root)
-        names = [name for name in split["vos_train/davis"]["sequences"] if name not in HELD_OUT_SEQUENCES]
-    return tuple(_load_sequence(folder / name) for name in names)
+def chosen_names(root: Path, source: DataSource, found: Sequence[str]) -> list[str]:
+    """Which of the names found in a source's folder are trained on, in ascending order.
+
+    Raises:
+        Sam2Error: the list cannot be read, names what is not there, or nothing is left.
+    """
+    names = set(found)
+    if source.list:
+        listed = _read_list(root / source.list, source.path)
+        if absent := sorted(listed - names):
+            raise Sam2Error(
+                f"{source.list!r} names {len(absent)} of {source.path!r} that are not there, such as {absent[0]!r:.60}."
+            )
+        names = listed
+    chosen = sorted(names - set(source.leave_out))
+    if not chosen:
+        raise Sam2Error(
+            f"there is nothing to train on in {source.path!r} ({source.kind.value}); check the folder of --data and "
+            "the recipe's [[data]]."
+        )
+    return chosen
 
 
-def _load_sequence(folder: Path) -> Footage:
-    masks = sorted((folder / "masks").glob("*.png"))
-    frames = [_read_image(folder / "frames" / f"{path.stem}.jpg") for path in masks]
-    labels = [_read_labels(path, frame.shape[1:]) > 0 for path, frame in zip(masks, frames, strict=True)]
-    return Footage(folder.name, torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(labels)))
+def _read_list(path: Path, key: str) -> set[str]:
+    if not path.is_file() or path.stat().st_size > _LARGEST_LIST:
+        raise Sam2Error(f"there is no list {path.name!r} (or a much too long one) in the folder of --data.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".json":
+            return {line.strip() for line in text.splitlines() if line.strip()}
+        entry = json.loads(text)[key]
+        names = entry.get("train", entry.get("sequences"))
+        return {name for name in names if isinstance(name, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Sam2Error(
+            f"{path.name!r} does not list what of {key!r} is for training; expected a name on each line, or JSON as "
+            f'{{"{key}": {{"train": [names]}}}}.'
+        ) from error
 
 
-def coco_scenes(folder: Path, names: Sequence[str]) -> tuple[Scene, ...]:
-    """COCO pictures with their full, overlapping masks, painted from the polygons."""
-    polygons = coco_polygons(folder / "annotations.json")
-    scenes = []
-    for name in names:
-        path = folder / "images" / f"{name}.jpg"
-        image = _read_image(path)
-        with Image.open(path) as original:
-            scale = image.shape[2] / original.width
-        masks = [paint_polygons(each, image.shape[1], image.shape[2], scale) for each in polygons[name]]
-        scenes.append(_scene(image, _stack_layers(masks, image.shape[1:])))
-    return tuple(scene for scene in scenes if scene.regions)
+def folder_of(root: Path, source: DataSource, *parts: str) -> Path:
+    """A folder of a source.
+
+    Raises:
+        Sam2Error: there is none.
+    """
+    folder = root.joinpath(source.path, *parts)
+    if not folder.is_dir():
+        inside = "/".join((source.path, *parts))
+        raise Sam2Error(f"there is no folder {inside!r} in {root.name!r}; a {source.kind.value} data set has one.")
+    return folder
 
 
-def _label_scenes(folder: Path, names: Sequence[str], suffixes: tuple[str, ...] = ("",)) -> tuple[Scene, ...]:
-    scenes = []
-    for name in names:
-        image = _read_image(folder / "images" / f"{name}.jpg")
-        layers = [_read_labels(folder / "masks" / f"{name}{suffix}.png", image.shape[1:]) for suffix in suffixes]
-        scenes.append(_scene(image, np.stack(layers)))
-    return tuple(scene for scene in scenes if scene.regions)
+def pictures_by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their names without suffix."""
+    return {each.stem: each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICTURE_SUFFIXES}
 
 
-def _scene(image: UInt8Array, layers: UInt8Array) -> Scene:
-    regions = [region for index, layer in enumerate(layers) for region in _regions(index, layer)]
-    return Scene(torch.from_numpy(image), torch.from_numpy(layers), tuple(regions))
+def read_image(path: Path, long_side: int) -> UInt8Array:
+    """A picture ``[3, H, W]``, scaled down to ``long_side`` pixels where it is larger.
+
+    Raises:
+        Sam2Error: it is missing, damaged, too large or no picture.
+    """
+    try:
+        with open_picture(path, MediaLimits()) as image:
+            image.draft("RGB", (long_side, long_side))  # JPEG decodes to a half or a quarter at a fraction of the cost
+            pixels = to_rgb(image)
+    except UnidentifiedImageError as error:
+        raise Sam2Error(f"{path.name!r} is no picture; take it out of the data.") from error
+    return shrink(pixels, long_side)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture, without decoding it.
+
+    Raises:
+        Sam2Error: it is missing, damaged, too large or no picture.
+    """
+    try:
+        with open_picture(path, MediaLimits()) as image:
+            return image.height, image.width
+    except UnidentifiedImageError as error:
+        raise Sam2Error(f"{path.name!r} is no picture; take it out of the data.") from error
+
+
+def shrink(pixels: UInt8Array, long_side: int) -> UInt8Array:
+    """``[H, W, 3]`` as ``[3, H, W]`` with at most ``long_side`` pixels a side."""
+    size = _fitting(pixels.shape[1], pixels.shape[0], long_side)
+    resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
+
+
+def shrink_labels(labels: npt.NDArray[np.integer], height: int, width: int) -> npt.NDArray[np.integer]:
+    """A label map ``[H, W]`` at another size; each pixel takes the label at its middle."""
+    rows = ((np.arange(height) + 0.5) * labels.shape[0] / height).astype(np.int64)
+    columns = ((np.arange(width) + 0.5) * labels.shape[1] / width).astype(np.int64)
+    taken: npt.NDArray[np.integer] = labels[rows[:, None], columns[None, :]]
+    return taken
+
+
+def _fitting(width: int, height: int, long_side: int) -> tuple[int, int]:
+    scale = min(1.0, long_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def read_labels(path: Path) -> npt.NDArray[np.integer]:
+    """A label map ``[H, W]``: a palette or grey picture whose values are the objects' numbers.
+
+    Raises:
+        Sam2Error: it is missing, damaged, or has colours instead of numbers.
+    """
+    if not path.is_file():
+        raise Sam2Error(f"there is no mask {path.name!r} beside its picture; add it, or leave the picture out.")
+    try:
+        with open_picture(path, MediaLimits()) as image:
+            mode, labels = image.mode, np.asarray(image)
+    except UnidentifiedImageError as error:
+        raise Sam2Error(f"the mask {path.name!r} is no picture; export it again.") from error
+    if mode not in _LABEL_MODES:
+        raise Sam2Error(
+            f"the mask {path.name!r} has colours ({mode}), where a palette or grey PNG is expected whose value is the "
+            "object's number."
+        )
+    return labels.astype(np.int64)
+
+
+def make_scene(image: UInt8Array, layers: Sequence[npt.NDArray[np.integer]]) -> Scene:
+    """A scene from a picture ``[3, H, W]`` and label maps of any size, of which the 255 largest regions each count."""
+    height, width = image.shape[1:]
+    compact = np.stack([_compact(shrink_labels(layer, height, width)) for layer in layers])
+    regions = [region for index, layer in enumerate(compact) for region in _regions(index, layer)]
+    return Scene(torch.from_numpy(image), torch.from_numpy(compact), tuple(regions))
+
+
+def _compact(labels: npt.NDArray[np.integer]) -> UInt8Array:
+    """Labels renumbered from 1 by falling area, since a byte has room for 255 and small ones are noise."""
+    values, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    order = np.argsort(np.where(values > 0, -counts, 1), kind="stable")
+    numbers = np.zeros(values.size, np.uint8)
+    kept = order[: min(255, int((values > 0).sum()))]
+    numbers[kept] = np.arange(1, kept.size + 1)
+    return numbers[inverse].reshape(labels.shape)
 
 
 def _regions(index: int, layer: UInt8Array) -> list[Region]:
@@ -147,32 +278,8 @@ def _regions(index: int, layer: UInt8Array) -> list[Region]:
     areas = np.bincount(layer.reshape(-1), minlength=256) / layer.size
     regions = []
     for value in np.flatnonzero(areas[1:] >= SMALLEST_AREA) + 1:
-        rows, columns = np.nonzero(layer == value)
-        box = (columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height)
+        mask = layer == value
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = (columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
         regions.append(Region(index, int(value), box, float(areas[value])))
     return regions
-
-
-def _stack_layers(masks: Sequence[npt.NDArray[np.bool_]], shape: tuple[int, ...]) -> UInt8Array:
-    """Overlapping masks in as few label maps as a first fit finds."""
-    layers: list[UInt8Array] = [np.zeros(shape, np.uint8)]
-    for value, mask in enumerate(masks[:255], start=1):
-        free = next((layer for layer in layers if not layer[mask].any()), None)
-        if free is None:
-            free = np.zeros(shape, np.uint8)
-            layers.append(free)
-        free[mask] = value
-    return np.stack(layers)
-
-
-def _read_image(path: Path) -> UInt8Array:
-    with Image.open(path) as image:
-        rgb = image.convert("RGB")
-    scale = min(1.0, LONG_SIDE / max(rgb.size))
-    size = (round(rgb.width * scale), round(rgb.height * scale))
-    return np.ascontiguousarray(np.asarray(rgb.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1))
-
-
-def _read_labels(path: Path, shape: tuple[int, ...]) -> UInt8Array:
-    with Image.open(path) as image:
-        return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.NEAREST), dtype=np.uint8)

@@ -7,10 +7,14 @@ training starts with it and fades into plain cross entropy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from enum import Enum
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sam2_core.model import MaskPrediction
 
 _FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0
 
@@ -27,19 +31,16 @@ class LossWeights:
     balanced: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LossTerms:
-    """Unweighted terms of one prediction, each a mean over objects (scalars with gradients)."""
+class Fit(Enum):
+    """Which masks of a prediction are trained to fit; the IoUs of all masks that are looked at are trained to be true.
 
-    focal: Tensor
-    dice: Tensor
-    iou: Tensor
-    presence: Tensor
+    ``ASKED`` is the released code's: the best candidate where candidates are asked for (after one click, and on a
+    tracked frame), mask 0 elsewhere. ``ALL`` makes the most of a prediction, as a small model from nothing needs it:
+    mask 0 and the best candidate after any prompt, and all four on a tracked frame, where memory leaves no ambiguity.
+    """
 
-    def total(self, weights: LossWeights) -> Tensor:
-        """The weighted sum."""
-        focal, dice = weights.focal * self.focal, weights.dice * self.dice
-        return focal + dice + weights.iou * self.iou + weights.presence * self.presence
+    ASKED = "asked"
+    ALL = "all"
 
 
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -59,25 +60,17 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     return 1 - (2 * both + 1) / (total + 1)
 
 
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy, mean over pixels. Shapes: ``[..., H, W] -> [...]``."""
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
+
+
 def balanced_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Cross entropy in which object and background weigh the same, whatever their areas. ``[..., H, W] -> [...]``."""
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     object_share = target.mean(dim=(-2, -1), keepdim=True).clamp(1e-4, 1 - 1e-4)
     weight = 0.5 * target / object_share + 0.5 * (1 - target) / (1 - object_share)
     return (weight * entropy).mean(dim=(-2, -1))
-
-
-def shape_loss(logits: Tensor, target: Tensor, weights: LossWeights) -> Tensor:
-    """All terms about where the mask is, weighted. Shapes: ``[..., H, W] -> [...]``; targets may be soft."""
-    loss = weights.dice * dice_loss(logits, target)
-    if weights.focal:
-        loss = loss + weights.focal * focal_loss(logits, target)
-    if weights.cross_entropy:
-        entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(-2, -1))
-        loss = loss + weights.cross_entropy * entropy
-    if weights.balanced:
-        loss = loss + weights.balanced * balanced_cross_entropy(logits, target)
-    return loss
 
 
 def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
@@ -92,50 +85,71 @@ def iou_loss(predicted_iou: Tensor, logits: Tensor, target: Tensor) -> Tensor:
     return (predicted_iou - mask_iou(logits.detach(), target)).abs()
 
 
-def paper_terms(logits_bmhw: Tensor, iou_bm: Tensor, score_b: Tensor, target_bhw: Tensor) -> LossTerms:
-    """The released code's terms of one prediction.
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """Unweighted terms of one prediction, by object. Shapes: ``[B]`` each, with gradients."""
 
-    Only the mask with the least ``20 focal + dice`` is trained to fit; the IoUs of all masks are. Mask terms count
-    only where the object is visible.
+    focal: Tensor
+    dice: Tensor
+    iou: Tensor
+    presence: Tensor
+    cross_entropy: Tensor
+    balanced: Tensor
+
+    def total(self, weights: LossWeights) -> Tensor:
+        """The weighted sum, ``[B]``."""
+        return torch.stack([getattr(weights, each.name) * getattr(self, each.name) for each in fields(self)]).sum(dim=0)
+
+
+def loss_terms(
+    prediction: MaskPrediction, points: int, target_bhw: Tensor, weights: LossWeights, fit: Fit = Fit.ASKED
+) -> LossTerms:
+    """Terms of one prediction. All but presence count only where the object is visible.
+
+    Terms of no weight are not computed: at the image's size they cost as much as the others.
+
+    Args:
+        prediction: all four masks, not gated by visibility.
+        points: how many the prompt had; none on a tracked frame.
+        target_bhw: true masks at the size of the predicted ones, in 0..1; they may be soft.
+        weights: of the terms; the best candidate is the one for which the weighted terms of its shape are least.
+        fit: which masks have to fit.
     """
-    target = target_bhw[:, None].expand_as(logits_bmhw)
-    visible = target_bhw.flatten(1).any(dim=1).to(logits_bmhw.dtype)
-    focal, dice = focal_loss(logits_bmhw, target), dice_loss(logits_bmhw, target)
-    best = (20 * focal + dice).argmin(dim=1, keepdim=True)
+    masks = _looked_at(points, fit)
+    logits, iou = prediction.logits_bmhw[:, masks], prediction.iou_bm[:, masks]
+    target = target_bhw[:, None].expand_as(logits)
+    visible = (target_bhw.flatten(1).amax(dim=1) > 0.5).to(logits.dtype)
+    shapes = {
+        name: loss(logits, target) if getattr(weights, name) else torch.zeros_like(iou)
+        for name, loss in _SHAPE_LOSSES.items()
+    }
+    weighted = torch.stack([getattr(weights, name) * shape.detach() for name, shape in shapes.items()]).sum(dim=0)
+    share = _shares(weighted, points, fit)
     return LossTerms(
-        focal=(focal.gather(1, best)[:, 0] * visible).mean(),
-        dice=(dice.gather(1, best)[:, 0] * visible).mean(),
-        iou=(iou_loss(iou_bm, logits_bmhw, target).mean(dim=1) * visible).mean(),
-        presence=F.binary_cross_entropy_with_logits(score_b, visible),
+        **{name: (share * shape).sum(dim=1) * visible for name, shape in shapes.items()},
+        iou=iou_loss(iou, logits, target).mean(dim=1) * visible,
+        presence=F.binary_cross_entropy_with_logits(prediction.object_score_b, visible, reduction="none"),
     )
 
 
-def answer_loss(
-    logits_bmhw: Tensor, iou_bm: Tensor, score_b: Tensor, target_bhw: Tensor, weights: LossWeights
-) -> Tensor:
-    """For a click: mask 0 and the best candidate are trained to fit, all IoUs to be true. One number.
-
-    Shapes: all four masks ``[B, 4, h, w]``, ``iou_bm [B, 4]``, ``score_b [B]``; soft target ``[B, h, w]`` in 0..1.
-    """
-    shapes, honesty, visible = _terms(logits_bmhw, iou_bm, target_bhw, weights)
-    fit = shapes[:, 0] + shapes[:, 1:].amin(dim=1)
-    return _weigh(fit, honesty, score_b, visible, weights)
+def _looked_at(points: int, fit: Fit) -> slice:
+    if fit is Fit.ALL:
+        return slice(None)
+    return slice(1, None) if points < 2 else slice(1)
 
 
-def tracking_loss(
-    logits_bmhw: Tensor, iou_bm: Tensor, score_b: Tensor, target_bhw: Tensor, weights: LossWeights
-) -> Tensor:
-    """For a tracked frame: memory leaves no ambiguity, so all four masks are trained to fit. Shapes as above."""
-    shapes, honesty, visible = _terms(logits_bmhw, iou_bm, target_bhw, weights)
-    return _weigh(2 * shapes.mean(dim=1), honesty, score_b, visible, weights)
+def _shares(loss_bm: Tensor, points: int, fit: Fit) -> Tensor:
+    """How much each mask has to fit, ``[B, M]``."""
+    if fit is Fit.ALL and points == 0:
+        return torch.full_like(loss_bm, 2 / loss_bm.shape[1])
+    first = 1 if fit is Fit.ALL else 0  # mask 0 is not among those that compete
+    best = F.one_hot(loss_bm[:, first:].argmin(dim=1), loss_bm.shape[1] - first).to(loss_bm.dtype)
+    return torch.cat((torch.ones_like(loss_bm[:, :first]), best), dim=1)
 
 
-def _terms(logits: Tensor, iou: Tensor, target: Tensor, weights: LossWeights) -> tuple[Tensor, Tensor, Tensor]:
-    target = target[:, None].expand_as(logits)
-    visible = (target[:, 0].flatten(1).amax(dim=1) > 0.5).to(logits.dtype)
-    return shape_loss(logits, target, weights), iou_loss(iou, logits, target).mean(dim=1), visible
-
-
-def _weigh(fit: Tensor, honesty: Tensor, score: Tensor, visible: Tensor, weights: LossWeights) -> Tensor:
-    presence = F.binary_cross_entropy_with_logits(score, visible)
-    return ((fit + weights.iou * honesty) * visible).mean() + weights.presence * presence
+_SHAPE_LOSSES = {
+    "focal": focal_loss,
+    "dice": dice_loss,
+    "cross_entropy": cross_entropy,
+    "balanced": balanced_cross_entropy,
+}

@@ -6,7 +6,7 @@ any image feature worth looking at; it saves hundreds of steps of the real thing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -24,6 +24,14 @@ class Toy:
     features: ImageFeatures
     prompt: PromptTensors
     target: Tensor
+
+    def to(self, device: torch.device) -> Toy:
+        """The same on a device."""
+        features = ImageFeatures(*(getattr(self.features, f.name).to(device) for f in fields(self.features)))
+        mask = self.prompt.mask_logits_bhw
+        points, labels = self.prompt.points_bn2.to(device), self.prompt.labels_bn.to(device)
+        prompt = PromptTensors(points, labels, None if mask is None else mask.to(device))
+        return Toy(features, prompt, self.target.to(device))
 
 
 def random_features(config: ModelConfig, batch: int) -> ImageFeatures:

@@ -1,11 +1,20 @@
-"""Small pictures and clips with known masks, made on the spot."""
+"""Small pictures and clips with known masks, in memory and on disk."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from sam2_core.training.data import Footage, Region, Scene, Source
+from sam2_core.training.data import Material, PictureSource, Region, Scene, VideoSource
+from sam2_core.training.recipe import Augment
 
 SIZE = 96
+BUSY = Augment(whole=0.4, turn=5, shear=0, footage_motion=0.3, speed=3, paste=(0.3, 0.45, 0.25), colour=1)
+"""As pocket's clips are varied, but for cuts."""
 
 
 def square_scene(seed: int = 0) -> Scene:
@@ -22,18 +31,122 @@ def square_scene(seed: int = 0) -> Scene:
     return Scene(torch.from_numpy(image), torch.from_numpy(layer), tuple(regions))
 
 
-def sources() -> tuple[Source, ...]:
+def picture_sources() -> tuple[PictureSource, ...]:
     return (
-        Source("squares", (square_scene(0), square_scene(1)), 0.7, things=True),
-        Source("tiles", (square_scene(2),), 0.3, partition=True),
+        PictureSource("squares", 2, square_scene, 0.7, whole_objects=True),
+        PictureSource("tiles", 1, lambda _index: square_scene(2), 0.3, partition=True),
     )
 
 
-def footage(frames: int = 12) -> Footage:
-    """A bright square that moves two pixels a frame."""
-    images = torch.full((frames, 3, SIZE, SIZE), 90, dtype=torch.uint8)
-    masks = torch.zeros(frames, SIZE, SIZE, dtype=torch.bool)
-    for t in range(frames):
-        images[t, :, 30:60, 10 + 2 * t : 40 + 2 * t] = 220
-        masks[t, 30:60, 10 + 2 * t : 40 + 2 * t] = True
-    return Footage("square", images, masks)
+@dataclass(frozen=True)
+class Square:
+    """A bright square that moves two pixels a frame and is gone on the frames ``gone``."""
+
+    frames: int = 12
+    gone: tuple[int, ...] = ()
+    name: str = "square"
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def read(self, frames: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        images = torch.full((len(frames), 3, SIZE, SIZE), 90, dtype=torch.uint8)
+        masks = torch.zeros(1, len(frames), SIZE, SIZE, dtype=torch.bool)
+        for place, t in enumerate(frames):
+            if t not in self.gone:
+                images[place, :, 30:60, 10 + 2 * t : 40 + 2 * t] = 220
+                masks[0, place, 30:60, 10 + 2 * t : 40 + 2 * t] = True
+        return images, masks
+
+
+def material(*videos: Square) -> Material:
+    return Material(picture_sources(), (VideoSource("squares", videos or (Square(),)),))
+
+
+def write_pictures(folder: Path, names: Sequence[str] = ("a", "b"), suffixes: Sequence[str] = ("",)) -> None:
+    """``images`` and ``masks`` of square scenes."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for seed, name in enumerate(names):
+        scene = square_scene(seed)
+        Image.fromarray(scene.image.permute(1, 2, 0).numpy()).save(folder / "images" / f"{name}.png")
+        for suffix in suffixes:
+            Image.fromarray(scene.layers[0].numpy()).save(folder / "masks" / f"{name}{suffix}.png")
+
+
+def write_coco(folder: Path) -> None:
+    """One picture with two overlapping masks, as a polygon and as run lengths, and a crowd."""
+    write_pictures(folder, ("1",))
+    runs = {"size": [SIZE, SIZE], "counts": [SIZE * 40, SIZE * 16, SIZE * 40]}  # columns 40 to 55
+    objects = [([[8, 10, 44, 10, 44, 42, 8, 42]], 0), (runs, 0), (runs, 1)]
+    annotations = [{"image_id": 1, "iscrowd": crowd, "segmentation": segmentation} for segmentation, crowd in objects]
+    images = [{"id": 1, "file_name": "1.png", "width": SIZE, "height": SIZE}]
+    (folder / "annotations.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+
+
+def write_sequence(frames: Path, masks: Path, square: Square) -> None:
+    """A folder of pictures and one of masks."""
+    frames.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    images, labels = square.read(range(len(square)))
+    for index, (image, label) in enumerate(zip(images, labels[0], strict=True)):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(frames / f"{index:05d}.png")
+        Image.fromarray(label.numpy().astype(np.uint8)).save(masks / f"{index:05d}.png")
+
+
+RECIPE = """
+model = "pocket"
+image_size = 64
+precision = "fp32"
+device = "cpu"
+preview = 0
+report = 1
+
+[image]
+batch = 2
+objects = 2
+prompts = { clicks = [1] }
+
+[video]
+batch = 2
+objects = 2
+frames = 3
+rollout = [0, 1]
+real = 0.5
+forget = 0.2
+prompts = { clicks = [1], frames = 1 }
+
+[loss]
+fit = "all"
+stride = 4
+weights = { focal = 0, dice = 1, iou = 1, presence = 0.1, balanced = 1 }
+
+[optimiser]
+rate = 1e-4
+encoder = 1
+layer_decay = 1
+clip = 1
+
+[[data]]
+kind = "images"
+path = "pictures"
+whole_objects = true
+
+[[data]]
+kind = "davis"
+path = "videos"
+
+[[stages]]
+name = "both"
+steps = 6
+"""
+"""A recipe whose every step takes a moment."""
+
+
+def write_training(folder: Path) -> Path:
+    """The recipe's file, with its data beside it."""
+    write_pictures(folder / "pictures")
+    write_sequence(folder / "videos" / "square" / "frames", folder / "videos" / "square" / "masks", Square())
+    path = folder / "small.toml"
+    path.write_text(RECIPE)
+    return path

@@ -1,23 +1,21 @@
 """Views, cutouts and clips: masks stay on their objects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sam2_core.config import POCKET
-from sam2_core.training.augment import (
-    SMALLEST_TARGET,
-    affine,
-    affine_inverse,
-    draw_cutout,
-    draw_regions,
-    grid,
-    image_batch,
-    sample,
-)
+from sam2_core.errors import Sam2Error
+from sam2_core.training.augment import affine, affine_inverse, draw_cutout, draw_regions, grid, sample
+from sam2_core.training.data import Material, VideoSource
 from sam2_core.training.procedural import box_toy, click_toy, correction_toy
-from sam2_core.training.pseudo_video import ClipMaker
-from tests.training.scenes import SIZE, footage, sources, square_scene
+from sam2_core.training.pseudo_video import SMALLEST_TARGET, ClipMaker
+from sam2_core.training.recipe import Augment
+from tests.training.scenes import BUSY, SIZE, Square, material, picture_sources, square_scene
+
+STILL = Augment(zoom=1.0, turn=0, shear=0, motion=0, reverse=0, colour=0)
 
 
 @pytest.fixture
@@ -47,39 +45,70 @@ def test_a_cutout_lands_where_it_is_put():
 
 
 def test_cutouts_are_whole_objects(rng):
-    cutout = draw_cutout(rng, sources())
+    cutout = draw_cutout(rng, picture_sources()[:1])
     inner = cutout[:3][:, cutout[3] > 0]
     assert len(torch.unique(inner)) == 1  # every object of these scenes has one shade
 
 
 def test_regions_are_masks_of_the_scene(rng):
-    scene, (squares, _) = square_scene(), sources()
+    scene, (squares, _) = square_scene(), picture_sources()
     masks = draw_regions(rng, scene, squares, 8)
     assert sorted(int(mask.sum()) for mask in masks) == [24 * 24, 32 * 32]
 
 
-def test_a_batch_has_the_promised_shapes_and_no_empty_target(rng):
-    batch = image_batch(rng, sources(), 256, images=3, targets=4)
-    assert batch.pixels.shape == (3, 3, 256, 256)
-    assert batch.masks.shape == (3, 4, 256, 256)
-    assert batch.targets.shape == (3, 4, 64, 64)
-    assert batch.masks.sum(dim=(2, 3)).min() >= SMALLEST_TARGET
-    torch.testing.assert_close(batch.targets.sum(dim=(2, 3)) * 16, batch.masks.sum(dim=(2, 3)))
+def test_a_sheared_view_leans():
+    scene = square_scene()
+    view = sample(scene.layers.float(), grid(affine((0, 0), (1, 1), shear=20.0)[None], SIZE))[0, 0] == 1
+    left = [int(torch.nonzero(row)[0]) for row in view if row.any()]
+    assert left[0] - left[-1] == pytest.approx(-np.tan(np.deg2rad(20)) * (len(left) - 1), abs=2) or left[-1] < left[0]
+
+
+def test_pictures_have_as_many_masks_as_asked_for(rng):
+    for objects in (1, 4):
+        clip = ClipMaker(material(), 128, BUSY).picture(rng, objects)
+        assert clip.pixels.shape == (1, 3, 128, 128)
+        assert clip.masks.shape == (objects, 1, 128, 128)
+        assert clip.pixels.dtype == clip.masks.dtype == torch.uint8
+        assert (clip.masks.float() / 255).mean(dim=(1, 2, 3)).min() >= 0.99 * SMALLEST_TARGET
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_clips_start_with_all_their_objects(seed):
-    clip = ClipMaker(sources(), (footage(),), 128).draw(np.random.default_rng(seed), 5)
+    clip = ClipMaker(material(), 128, BUSY).clip(np.random.default_rng(seed), 5, 2, 0.5)
     assert clip.pixels.shape == (5, 3, 128, 128)
-    assert clip.masks.shape == (2, 5, 128, 128)
-    assert clip.masks[:, 0].sum(dim=(1, 2)).min() >= SMALLEST_TARGET
-    assert 0 <= clip.masks.min() <= clip.masks.max() <= 1
+    assert 1 <= clip.masks.shape[0] <= 2
+    assert (clip.masks[:, 0].float() / 255).mean(dim=(1, 2)).min() >= 0.99 * SMALLEST_TARGET
 
 
 def test_clips_move(rng):
-    maker = ClipMaker(sources(), (footage(),), 128)
-    moved = [clip.masks[:, 0].sub(clip.masks[:, -1]).abs().mean() for clip in (maker.draw(rng, 6) for _ in range(6))]
-    assert np.median(moved) > 0.005
+    maker = ClipMaker(material(), 128, BUSY)
+    clips = [maker.clip(rng, 6, 2, 0.5).masks.float() / 255 for _ in range(6)]
+    assert np.median([(masks[:, 0] - masks[:, -1]).abs().mean() for masks in clips]) > 0.005
+
+
+def test_masks_stay_on_footage_that_is_short_and_runs_to_and_fro(rng):
+    maker = ClipMaker(material(Square(frames=3)), SIZE, STILL)
+    clip = maker.clip(rng, 7, 3, 1.0)
+    bright = clip.pixels[:, 0].float() > 150
+    assert len(clip.masks) == 1
+    assert (bright == (clip.masks[0] > 127)).float().mean() > 0.98
+    assert (clip.masks[0, 0].int() - clip.masks[0, 4].int()).abs().max() == 0
+
+
+def test_a_cut_hides_every_object_for_a_while_and_not_at_first(rng):
+    maker = ClipMaker(material(), SIZE, replace(STILL, cut=1.0))
+    for _ in range(8):
+        visible = maker.clip(rng, 6, 2, 0.5).masks.flatten(2).any(dim=2)
+        assert visible[:, 0].all()
+        assert not visible.all()
+        assert torch.equal(visible, visible[:1].expand_as(visible))
+
+
+def test_footage_in_which_nothing_is_visible_is_told(rng):
+    square = Square(frames=4, gone=(0, 1, 2, 3))
+    maker = ClipMaker(Material((), (VideoSource("empty", (square,)),)), 32, STILL)
+    with pytest.raises(Sam2Error, match="no object was visible on the first frame of any of 500 clips"):
+        maker.clip(rng, 2, 1, 1.0)
 
 
 def test_toys_mean_what_they_say(rng):

@@ -1,148 +1,237 @@
-"""Steps of every stage, and a run from start to file."""
+"""Runs from a recipe's file to weights that are used: stopped, resumed, continued, shared out."""
 
-import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors import safe_open
 
-from sam2_core.config import POCKET
-from sam2_core.errors import CheckpointError
+from sam2_core.__main__ import main
+from sam2_core.config import OFFICIAL, POCKET
+from sam2_core.errors import Cancelled, CheckpointError, Sam2Error
+from sam2_core.media import video_from_array
 from sam2_core.model import SAM2
-from sam2_core.training import TrainingConfig, export, train
-from sam2_core.training.augment import image_batch
-from sam2_core.training.config import StageConfig
-from sam2_core.training.curve import CurvePoint, append_point, plot_curve, read_points
+from sam2_core.prompts import Point, Prompt
+from sam2_core.tracking.policies import Direction
+from sam2_core.tracking.tracker import Tracker
+from sam2_core.training import read_recipe, train
+from sam2_core.training.batches import Share, StepData, worker_count
+from sam2_core.training.checkpoint import CHECKPOINT, WEIGHTS, Position, load_init, write_weights
+from sam2_core.training.curve import Curve, CurvePoint
+from sam2_core.training.foreground import Talk
 from sam2_core.training.initialise import initialise
-from sam2_core.training.losses import LossWeights
-from sam2_core.training.pseudo_video import ClipMaker
-from sam2_core.training.steps import image_step, video_step, warmup_step
+from sam2_core.training.optimiser import make_optimiser
+from sam2_core.training.plan import Chance
+from sam2_core.training.recipe import ImageBatches, Show, Stored
+from sam2_core.training.step import run_step
 from sam2_core.weights import load_model
-from tests.training.scenes import SIZE, footage, sources, square_scene
+from tests.training.scenes import BUSY, material, write_training
 
-WEIGHTS = LossWeights(focal=0.0, balanced=1.0)
+ROOT = Path(__file__).resolve().parents[2]
+STAGE = read_recipe("finetune-sam2.1-tiny").stages[0]
 
 
 @pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_training(folder)
+    return folder
+
+
+def small(folder, *changes):
+    return read_recipe(str(folder / "small.toml"), changes)
+
+
+@pytest.fixture(scope="module")
+def straight(folder):
+    """Six steps in one go, with a sheet at the end."""
+    return train(small(folder, "preview=6"), folder, folder / "straight")
+
+
+def test_a_run_leaves_weights_a_curve_and_pictures(straight):
+    names = {path.name for path in straight.iterdir()} - {"tensorboard"}
+    assert names == {CHECKPOINT, WEIGHTS, "curve.csv", "curve.png", "previews"}
+    points = Curve(straight, ["both"]).points()
+    assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+    assert np.isfinite([point.loss for point in points]).all()
+    assert [np.isfinite(point.tracked) for point in points] == [False, True] * 3
+    sheets = sorted(path.name for path in (straight / "previews").iterdir())
+    assert sheets == ["both-image-0000006.jpg", "both-video-0000006.jpg"]
+    with Image.open(straight / "previews" / sheets[1]) as sheet:
+        assert sheet.size[0] in (3 * 256, 4 * 256)
+        assert np.asarray(sheet).std() > 10
+
+
+def test_what_was_trained_is_loaded_strictly_and_tracks(straight):
+    model = load_model(straight / WEIGHTS, config="pocket", image_size=64)
+    video = video_from_array(np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3), dtype=np.uint8))
+    tracker = Tracker(model, video)
+    tracker.prompt(1, 0, Prompt(points=(Point(0.5, 0.5),)))
+    assert [result.frame_index for result in tracker.propagate(Direction.FORWARD)] == [0, 1, 2]
+
+
+def test_a_run_that_was_asked_to_stop_ends_as_if_it_had_not_been(folder, straight, monkeypatch):
+    def say(talk, done, _loss):
+        if done == 3 and talk.first == 0:
+            signal.raise_signal(signal.SIGTERM)
+
+    run, recipe = folder / "stopped", small(folder, "report=2")
+    monkeypatch.setattr(Talk, "say", say)
+    with pytest.raises(Cancelled, match="stopped after step 4 of 6 of both; the same command goes on from there"):
+        train(recipe, folder, run)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert torch.load(run / CHECKPOINT, weights_only=True)["step"] == 4
+    load_model(run / WEIGHTS, config="pocket")
+    Curve(run, ["both"]).add(CurvePoint("both", 5, 0.0, 99.0))  # a killed process wrote more than it saved
+    train(recipe, folder, run)
+    ends = [torch.load(each / CHECKPOINT, weights_only=True) for each in (straight, run)]
+    for part in ("model", "average"):
+        for name, value in ends[0][part].items():
+            assert torch.equal(ends[1][part][name], value), name
+    losses, means = ([point.loss for point in Curve(each, ["both"]).points()] for each in (straight, run))
+    assert means == pytest.approx(np.reshape(losses, (3, 2)).mean(axis=1), rel=1e-6)
+
+
+def test_a_finished_run_stays_as_it_is(folder, straight):
+    before = (straight / "curve.csv").read_bytes(), load_model(straight / WEIGHTS, config="pocket").state_dict()
+    train(small(folder), folder, straight)
+    assert (straight / "curve.csv").read_bytes() == before[0]
+    for name, value in load_model(straight / WEIGHTS, config="pocket").state_dict().items():
+        assert torch.equal(value, before[1][name])
+
+
+def test_a_run_is_not_continued_with_other_stages(folder, straight):
+    with pytest.raises(CheckpointError, match="was begun with the stages both, and the recipe now has other"):
+        train(small(folder, "both.name=other"), folder, straight)
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / CHECKPOINT).write_bytes(b"\x80\x04cposix\nsystem\n.")
+    with pytest.raises(CheckpointError, match="could not be read as plain tensors"):
+        train(small(folder), folder, broken)
+
+
+def test_another_run_starts_from_an_average(straight, tmp_path):
+    torch.manual_seed(1)
+    average = torch.load(straight / CHECKPOINT, weights_only=True)["average"]
+    for source in (CHECKPOINT, WEIGHTS):
+        model = SAM2(POCKET.at_size(64))
+        load_init(model, str(straight / source))
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, average[name]), name
+    with pytest.raises(CheckpointError, match="does not fit sam2.1-hiera-tiny"):
+        load_init(SAM2(replace(POCKET, name="sam2.1-hiera-tiny")), str(straight / WEIGHTS))
+    with pytest.raises(CheckpointError, match="there is no model"):
+        load_init(SAM2(POCKET), str(tmp_path / "gone.pt"))
+
+
+def test_half_precision_holds_what_fits(tmp_path):
     model = SAM2(POCKET)
+    write_weights(model, tmp_path, Stored.FLOAT16, Position())
+    assert (tmp_path / WEIGHTS).stat().st_size < 10_000_000
+    with torch.no_grad():
+        model.no_obj_ptr.fill_(1e6)
+    with pytest.raises(CheckpointError, match="stored in float16 must stay below 65504; got 1e"):
+        write_weights(model, tmp_path, Stored.FLOAT16, Position())
+
+
+def test_a_model_that_ignores_its_prompts_is_not_trained_on(folder):
+    recipe = small(folder, "both.show=['image']", "both.expect_iou=0.9", "both.expect_at=1")
+    with pytest.raises(Sam2Error, match="the model ignores its prompts: after 1 steps of stage both"):
+        train(recipe, folder, folder / "plateau")
+
+
+def test_losses_that_are_no_numbers_end_a_run(folder, monkeypatch):
+    monkeypatch.setattr("sam2_core.training.trainer.learning_rate", lambda *_: float("nan"))
+    with pytest.raises(Sam2Error, match="step 1 of stage both has the loss nan and a gradient of the size nan"):
+        train(small(folder), folder, folder / "nan")
+
+
+def test_workers_change_nothing(folder, straight):
+    run = train(small(folder, "workers=2", "both.steps=6", "device=cpu"), folder, folder / "workers")
+    assert (run / "curve.csv").read_bytes() == (straight / "curve.csv").read_bytes()
+    assert worker_count(-1, torch.device("cpu"), 1) == 0
+    assert worker_count(3, torch.device("cpu"), 1) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_data_are_told_in_one_sentence_wherever_they_are_read(folder, tmp_path, workers):
+    write_training(tmp_path)
+    for mask in (tmp_path / "pictures" / "masks").iterdir():
+        mask.write_bytes(b"no picture")
+    recipe = read_recipe(str(tmp_path / "small.toml"), [f"workers={workers}", "init=pocket", "both.show=['image']"])
+    with pytest.raises(Sam2Error, match=r"^the mask '[ab].png' is no picture; export it again\.$"):
+        train(recipe, tmp_path, tmp_path / "run")
+    (tmp_path / "file").touch()
+    with pytest.raises(Sam2Error, match="the run's folder 'file' cannot be used"):
+        train(small(folder), folder, tmp_path / "file")
+
+
+def test_an_official_model_learns_a_batch_and_is_used(tmp_path):
+    """Fine-tuning's own settings on the real architecture, with weights of no use and a rate to match."""
+    config = OFFICIAL["sam2.1-hiera-tiny"].at_size(64)
+    torch.manual_seed(0)
+    model = SAM2(config, dropout=0.0).train()
     initialise(model)
-    return model
+    clicks = replace(STAGE.image.prompts, clicks=(1.0,))
+    image = ImageBatches(1, 1, augment=BUSY, prompts=clicks)
+    stage = replace(STAGE, show=(Show.IMAGE,), image=image, optimiser=replace(STAGE.optimiser, rate=1e-4))
+    batch = StepData(material(), stage, 64, 1, 0, Share()).batch(0)
+    optimiser = make_optimiser(model, stage)
+    losses = []
+    for _ in range(5):
+        result = run_step(model, stage, 0, batch, Chance(1, 0, 0), Share(), torch.float32)
+        result.loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), stage.optimiser.clip)
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(result.loss.item())
+    assert losses[-1] < 0.95 * losses[0], losses
+    write_weights(model, tmp_path, Stored.FLOAT32, Position())
+    loaded = load_model(tmp_path / WEIGHTS, image_size=64)
+    assert loaded.config.name == "sam2.1-hiera-tiny"
+    tracker = Tracker(loaded, video_from_array(np.zeros((2, 48, 64, 3), np.uint8)))
+    tracker.prompt(1, 0, Prompt(points=(Point(0.5, 0.5),)))
+    assert len(list(tracker.propagate(Direction.FORWARD))) == 2
 
 
-def _has_gradient(model, prefix):
-    return all(
-        parameter.grad is not None and parameter.grad.abs().sum() > 0
-        for name, parameter in model.named_parameters()
-        if name.startswith(prefix) and name.endswith("weight")
-    )
+def test_the_command_line(folder, capsys):
+    config, data = str(folder / "small.toml"), ["--data", str(folder), "--run", str(folder / "commanded")]
+    assert main(["train", config, *data, "--set", "both.steps=1", "--set", "both.show=['image']"]) == 0
+    assert capsys.readouterr().err.endswith("model.safetensors\n")
+    assert main(["train", config, *data, "--set", "video.frame=1"]) == 2
+    assert "a recipe has no both.video.frame; known in both.video are" in capsys.readouterr().err
+    assert main(["train", "pocket", *data]) == 2
+    assert "no folder 'images/coco_subset/images'" in capsys.readouterr().err
 
 
-def test_the_warm_up_reaches_prompts_and_decoder_only(model):
-    model.zero_grad()
-    warmup_step(model, np.random.default_rng(0), 2, WEIGHTS).loss.backward()
-    assert _has_gradient(model, "sam_mask_decoder.transformer")
-    assert model.image_encoder.trunk.pos_embed.grad is None
-
-
-def test_an_image_step_reaches_the_encoder(model):
-    model.zero_grad()
-    rng = np.random.default_rng(0)
-    report = image_step(model, rng, image_batch(rng, sources(), 256, 2, 2), WEIGHTS)
-    report.loss.backward()
-    assert torch.isfinite(report.loss)
-    assert _has_gradient(model, "image_encoder.trunk")
-    assert model.memory_encoder.out_proj.weight.grad is None
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_video_step_reaches_memory_through_time(model, seed):
-    model.zero_grad()
-    rng = np.random.default_rng(seed)
-    clip = ClipMaker(sources(), (footage(),), 256).draw(rng, 5)
-    report = video_step(model, rng, [clip], 2, WEIGHTS)
-    report.loss.backward()
-    assert torch.isfinite(report.loss)
-    for part in ("memory_encoder", "memory_attention", "obj_ptr_proj", "image_encoder.trunk"):
-        assert _has_gradient(model, part), part
-    assert model.maskmem_tpos_enc.grad.abs().sum() > 0
-
-
-def test_loss_weights_fade_from_start_to_end():
-    stage = StageConfig("image", 1.0, 1e-3, LossWeights(balanced=1.0), LossWeights(balanced=0.0, focal=0.0))
-    assert stage.weights(0.1) == stage.start
-    assert stage.weights(0.9) == stage.end
-    halfway = stage.weights(0.5)
-    assert (halfway.balanced, halfway.focal, halfway.dice) == pytest.approx((0.5, 10.0, 1.0))
-
-
-def test_the_curve_survives_its_file(tmp_path):
-    points = [CurvePoint(stage, 20, 0.5, 1e-3, 3.25, 0.25, 0.5, 0.25, 0.75) for stage in ("image", "image", "video")]
-    for point in points:
-        append_point(tmp_path / "curve.csv", point)
-    assert read_points(tmp_path / "curve.csv") == points
-    plot_curve(points, tmp_path / "curve.png")
+def test_the_curve_as_a_picture(tmp_path):
+    curve = Curve(tmp_path, ["image", "video"])
+    for stage in ("image", "video"):
+        for step in (20, 40):
+            curve.add(CurvePoint(stage, step, 1e-3, 3.25, click=0.25, tracked=0.5))
+    assert np.isnan(curve.points()[0].best)
+    curve.trim(1, 20)
+    assert [(point.stage, point.step) for point in curve.points()] == [("image", 20), ("image", 40), ("video", 20)]
+    curve.plot()
     with Image.open(tmp_path / "curve.png") as image:
-        assert image.size == (960, 400)
-
-
-def test_there_is_nothing_to_export_before_training(tmp_path):
-    with pytest.raises(CheckpointError, match="train first"):
-        export(tmp_path / "last.pt", tmp_path / "pocket.safetensors")
-
-
-@pytest.fixture
-def data(tmp_path):
-    """A data folder in the published layout, with one picture of each kind and one sequence."""
-    scene, clip = square_scene(), footage()
-    split = {"vos_train/davis": {"sequences": ["square"]}}
-    for source, suffixes in (
-        ("coco_subset", ()),
-        ("bsds500", ("_coarse", "_fine")),
-        ("feral_cat", ("",)),
-        ("dsb2018_nuclei", ("",)),
-        ("facade", ("",)),
-    ):
-        split[f"images/{source}"] = {"train": ["1"]}
-        folder = tmp_path / "images" / source
-        (folder / "images").mkdir(parents=True)
-        (folder / "masks").mkdir()
-        Image.fromarray(scene.image.permute(1, 2, 0).numpy()).save(folder / "images" / "1.jpg")
-        for suffix in suffixes:
-            Image.fromarray(scene.layers[0].numpy()).save(folder / "masks" / f"1{suffix}.png")
-    square = {"image_id": 1, "iscrowd": 0, "segmentation": [[8, 10, 40, 10, 40, 42, 8, 42]]}
-    annotations = {"images": [{"id": 1, "file_name": "1.jpg", "width": SIZE, "height": SIZE}], "annotations": [square]}
-    (tmp_path / "images" / "coco_subset" / "annotations.json").write_text(json.dumps(annotations))
-    folder = tmp_path / "vos_train" / "davis" / "square"
-    for name in ("frames", "masks"):
-        (folder / name).mkdir(parents=True)
-    for index, (frame, mask) in enumerate(zip(clip.frames, clip.masks, strict=True)):
-        Image.fromarray(frame.permute(1, 2, 0).numpy()).save(folder / "frames" / f"{index:05d}.jpg")
-        Image.fromarray(mask.numpy().astype(np.uint8)).save(folder / "masks" / f"{index:05d}.png")
-    (tmp_path / "splits.json").write_text(json.dumps(split))
-    return tmp_path
+        assert image.size == (960, 640)
+    (tmp_path / "curve.csv").write_text("stage,step\nimage,soon\n")
+    with pytest.raises(Sam2Error, match="curve.csv in .* is damaged"):
+        curve.points()
 
 
 @pytest.mark.slow
-def test_a_run_can_be_stopped_resumed_and_shipped(data):
-    config = TrainingConfig(data, data / "run", images=1, targets=1, clips=1)
-    short = {stage.name: replace(stage, minutes=0.05) for stage in config.stages}
-    checkpoint = train(replace(config, **{**short, "video": replace(short["video"], minutes=0.0)}))
-    first = torch.load(checkpoint, weights_only=True)
-    assert first["done"][:, :2].min() >= 1
-    assert first["done"][:, 2].max() == 0
-    train(replace(config, **short))
-    second = torch.load(checkpoint, weights_only=True)
-    assert torch.equal(second["done"][:, :2], first["done"][:, :2])
-    assert second["done"][:, 2].min() >= 1
-    export(checkpoint, data / "pocket.safetensors", {"seed": "1"})
-    with safe_open(data / "pocket.safetensors", framework="pt") as file:
-        assert file.metadata()["seed"] == "1"
-        assert len(file.metadata()["steps"].split(" + ")) == 3
-    shipped = load_model(data / "pocket.safetensors", config="pocket").state_dict()
-    for name, value in second["average"].items():
-        torch.testing.assert_close(shipped[name], value, atol=1e-3, rtol=1e-3)
+def test_torchrun_with_two_processes_is_one_run(folder, straight):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "sam2_core", "train", str(folder / "small.toml"), "--data", str(folder), "--run", str(folder / "two"),
+    ]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
+    one, two = (Curve(run, ["both"]).points() for run in (straight, folder / "two"))
+    assert [point.loss for point in two] == pytest.approx([point.loss for point in one], rel=1e-3)
