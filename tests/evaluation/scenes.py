@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from sam2_core.formats.coco_rle import to_coco
+from sam2_core.media import VideoWriter
 from sam2_core.rle import Rle
 
 HEIGHT, WIDTH = 48, 64
@@ -77,6 +78,17 @@ def sav_json(root: Path) -> Path:
     write_frames(root / "sav_000001")
     masks = [[to_coco(Rle.encode(square(frame)))] for frame in range(FRAMES)]
     (root / "sav_000001_manual.json").write_text(json.dumps({"masklet": masks, "masklet_id": [0]}))
+    return root
+
+
+def sav_video(root: Path, count: int = 13) -> Path:
+    """SA-V's own training layout: a video file, and masks on every fourth frame."""
+    root.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(root / "sav_000002.mp4", 24) as writer:
+        for frame in range(count):
+            writer.write(picture(frame))
+    masks = [[to_coco(Rle.encode(square(frame)))] for frame in range(0, count, 4)]
+    (root / "sav_000002_manual.json").write_text(json.dumps({"masklet": masks, "masklet_id": [0]}))
     return root
 
 

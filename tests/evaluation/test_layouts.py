@@ -53,6 +53,16 @@ def test_sav_folders_count_objects_from_one_and_frames_by_name(tmp_path):
     assert [truth.masklets[2][frame].area for frame in (0, 2, 4)] == [0, 256, 256]
 
 
+def test_a_video_with_masks_on_every_fourth_frame(tmp_path):
+    (sequence,) = find_data(scenes.sav_video(tmp_path)).sequences
+    assert sequence.name == "sav_000002"
+    with sequence.open() as video:
+        masks = sequence.truth(video).masklets[1]
+        assert sequence.frame_names(video)[12] == "00012"
+    assert sorted(masks) == [0, 4, 8, 12]
+    np.testing.assert_array_equal(masks[8].decode(), scenes.square(8))
+
+
 def test_every_value_of_a_label_map_is_an_object_but_the_ignored_one(tmp_path):
     scenes.frames_and_masks(tmp_path / "clip")
     for frame in range(scenes.FRAMES):
