@@ -140,6 +140,7 @@ def test_an_annotation_from_the_first_click_to_the_export(studio: Open, tmp_path
     tab.load()
     tab.wait_for_clip()
     assert tab.said() == said
+    expect(tab.page.locator("#format input")).to_have_value("COCO JSON")
     assert shown(tab) == final
     tab.button("Undo").click()
     tab.settle()
@@ -203,6 +204,10 @@ def test_a_project_goes_on_in_another_browser(studio: Open, tmp_path: Path) -> N
     assert other.known("objects")[0]["name"] == "a <b>cup</b>"
     assert other.said() == tab.said()
     assert other.masks(0) == tab.masks(0)
+    expect(tab.page.locator("#file-status p")).to_contain_text("1 object in 1 frame")
+    expect(tab.page.locator("#file-status [data-old]")).to_have_count(0)
+    tab.button("Hide").click()
+    expect(tab.page.locator("#file-status [data-old]")).to_have_count(1)
 
 
 def test_a_model_that_cannot_be_had_is_one_sentence_and_the_menu_goes_back(studio: Open) -> None:
