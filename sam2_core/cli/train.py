@@ -23,7 +23,7 @@ examples:
   the model that is part of this program, from nothing:
     python -m sam2_core train pocket --data DATA --run runs/pocket
   the same on both cores of a CPU, or on all GPUs of a machine:
-    torchrun --nproc-per-node 2 -m sam2_core train pocket --data DATA --run runs/pocket
+    torchrun --nproc-per-node 2 -m -- sam2_core train pocket --data DATA --run runs/pocket
   an official checkpoint on videos of your own, with shorter clips and half the rate:
     python -m sam2_core train finetune-sam2.1-tiny --data DATA --run runs/mine --set video.frames=4 \\
         --set optimiser.rate=2.5e-6
