@@ -226,6 +226,8 @@ def _bounds(recipe: Recipe) -> Iterable[tuple[str, object, bool, str]]:
         yield f"{where}.steps", stage.steps, stage.steps >= 0, "0 or more"
         yield f"{where}.show", [each.value for each in show], bool(show), "a list of toy, image and video"
         yield f"{where}.loss.stride", stage.loss.stride, stage.loss.stride in (1, 2, 4), "1, 2 or 4"
+        low, high = stage.loss.fade
+        yield f"{where}.loss.fade", [low, high], low < high, "two shares of the stage, the lower one first"
         yield f"{where}.video.frames", video.frames.low, video.frames.low >= 2, "2 or more"
         yield f"{where}.video.prompts.frames", video.prompts.frames.low, video.prompts.frames.low >= 1, "1 or more"
         for key, batches in (("image", stage.image), ("video", stage.video)):

@@ -79,6 +79,7 @@ def test_data_sources_have_defaults(recipe):
         ("optimiser.betas=[0.9]", r"betas should be a list of 2"),
         ("video.prompts.clicks=[0.5, 0.2]", r"video.prompts.clicks should be chances that add up to 1"),
         ("image.batch=0", r"image.batch should be above zero; it is 0"),
+        ("loss.fade=[0.5, 0.5]", r"both.loss.fade should be two shares of the stage"),
         ("loss.stride=3", r"stride should be 1, 2 or 4"),
         ("model=sam3", r"model should be one of pocket, .*; it is 'sam3'"),
         ("image_size=100", r"image_size should be a multiple of 32; it is 100"),
