@@ -230,7 +230,8 @@ def test_the_curve_as_a_picture(tmp_path):
 def test_torchrun_with_two_processes_is_one_run(folder, straight):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "--", "sam2_core", "train", str(folder / "small.toml"), "--data", str(folder), "--run", str(folder / "two"),
+        "-m", "--", "sam2_core", "train", str(folder / "small.toml"), "--data", str(folder),
+        "--run", str(folder / "two"),
     ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
     one, two = (Curve(run, ["both"]).points() for run in (straight, folder / "two"))
