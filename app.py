@@ -3,10 +3,9 @@
 import atexit
 
 from app.page import build_page
-from app.settings import LIMITS, QUEUE_SIZE, SESSIONS, launch_options
-from sam2_core.session import ModelPool, SessionManager
+from app.settings import QUEUE_SIZE, launch_options, open_sessions
 
-manager = SessionManager(ModelPool(), LIMITS, SESSIONS)
+manager = open_sessions()
 atexit.register(manager.shut_down)
 demo = build_page(manager)
 

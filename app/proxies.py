@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Proxies:
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
-        self._making: dict[str, Background[None]] = {}
+        self._making: dict[str, asyncio.Future[None]] = {}
 
     async def of(self, session: Session) -> Path:
         """The file; whoever asks while it is being made waits for it, and keeps no thread busy meanwhile.
@@ -31,11 +32,10 @@ class Proxies:
         path, token = session.folder / "proxy.mp4", session.token
         if not path.exists():
             if token not in self._making:
-                self._making[token] = Background(lambda _: self._make(session.media, path))
-            try:
-                await self._making[token].finished()
-            finally:
-                self._making.pop(token, None)
+                making = asyncio.ensure_future(Background(lambda _: self._make(session.media, path)).finished())
+                making.add_done_callback(lambda _: self._making.pop(token, None))
+                self._making[token] = making
+            await asyncio.shield(self._making[token])  # one who goes away ends it for nobody else
         return path
 
     def _make(self, media: Path | None, path: Path) -> None:

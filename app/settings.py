@@ -10,7 +10,8 @@ import gradio as gr
 
 from app.proxies import Proxies
 from app.routes import routes
-from sam2_core.session import Limits, SessionManager
+from sam2_core.errors import SessionLimit
+from sam2_core.session import Limits, ModelPool, SessionManager
 
 TITLE = "Masklet Studio"
 LIMITS = Limits()
@@ -24,6 +25,18 @@ SESSIONS = Path(os.environ.get("MASKLET_SESSIONS") or Path.home() / ".cache" / "
 """Where sessions are kept for this user of the machine alone, and found again after a restart."""
 
 _STYLE = Path(__file__).parent / "static" / "page.css"
+
+
+def open_sessions() -> SessionManager:
+    """The sessions that were here before, and those to come.
+
+    Raises:
+        SystemExit: another studio has them.
+    """
+    try:
+        return SessionManager(ModelPool(), LIMITS, SESSIONS)
+    except SessionLimit as error:
+        raise SystemExit(f"{error} The environment variable MASKLET_SESSIONS names it.") from error
 
 
 def launch_options(manager: SessionManager) -> dict[str, Any]:

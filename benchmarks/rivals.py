@@ -25,6 +25,7 @@ from sam2_core.prompts import Box, Prompt
 from sam2_core.tracking import OFFICIAL, STUDIO, Behaviour, Direction, Tracker
 from sam2_core.tracking.features import FrameFeatures
 from sam2_core.tracking.pixels import Resampling, model_pixels, point_tensors
+from sam2_core.tracking.shared_cache import SharedCache
 from tests.parity.golden_rules import fill_, image_u8
 
 PARTS = ("image encoder", "memory attention", "mask decoder", "memory encoder")
@@ -67,7 +68,7 @@ class Ours(Rival):
         with open_video(clip) as video:
             tracker = Tracker(self.model, video, self.behaviour)
             # As the others do, keep the latest frame's features only: a cache is no property of the method.
-            tracker.features = FrameFeatures(self.model, video, cache_bytes=1)
+            tracker.features = FrameFeatures(self.model, video, SharedCache(1))
             for object_id, box in enumerate(boxes, start=1):
                 tracker.prompt(object_id, 0, Prompt(box=box))
             for result in tracker.propagate(Direction.FORWARD):

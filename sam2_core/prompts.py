@@ -85,7 +85,8 @@ class Box:
 class Prompt:
     """All that was said about one object on one frame.
 
-    A mask alone is taken over as it is. A mask together with points or a box is a starting point that they refine.
+    A mask alone is taken over as it is. A mask together with points or a box is a starting point that they refine: the
+    answer is the model's.
 
     Attributes:
         points: clicks, in the order in which they were made.
@@ -104,6 +105,11 @@ class Prompt:
             raise PromptError("a prompt needs at least one point, a box or a mask; got none of them.")
         if self.candidate is not None and not 0 <= self.candidate < CANDIDATES:
             raise PromptError(f"there are {CANDIDATES} candidates, numbered from 0; got {self.candidate}.")
+
+    @property
+    def mask_alone(self) -> Rle | None:
+        """The mask, where it is all that was said."""
+        return self.mask if self.label_count == 0 else None
 
     @property
     def label_count(self) -> int:

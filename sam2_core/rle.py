@@ -33,6 +33,8 @@ class Rle:
             raise ValueError(f"a mask needs at least one pixel; got {self.height} x {self.width}")
         if len(self.data) % 4:
             raise ValueError(f"run lengths are 4 bytes each; got {len(self.data)} bytes")
+        if self.counts.size > self.height * self.width + 1:
+            raise ValueError(f"{self.height} * {self.width} pixels have fewer runs than {self.counts.size}")
         total = int(self.counts.sum(dtype=np.int64))
         if total != self.height * self.width:
             raise ValueError(f"run lengths must add up to {self.height} * {self.width} pixels; they add up to {total}")

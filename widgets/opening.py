@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -24,8 +25,9 @@ from sam2_core.media.pictures import to_rgb
 from sam2_core.media.source import DEFAULT_FPS
 from sam2_core.model import SAM2
 from sam2_core.results import LARGEST_OBJECT_ID
-from sam2_core.session import Limits, ModelPool, Session
+from sam2_core.session import ModelPool, Session
 from sam2_core.session.header import HEADER, Header
+from sam2_core.session.limits import UNSHARED
 from sam2_core.session.project import MEDIA, ProjectLimits, unpack_project
 from sam2_core.session.scheduler import Turns
 from sam2_core.session.store import Store, model_of
@@ -39,7 +41,7 @@ Model: TypeAlias = str | os.PathLike[str] | SAM2
 
 _MODELS = ModelPool()  # widgets share models,
 _TURNS = Turns()  # and with them the device
-_LIMITS = Limits(objects=LARGEST_OBJECT_ID, prompts_per_second=1e6, previews_per_second=1e6)  # one's own kernel
+_LIMITS = replace(UNSHARED, objects=LARGEST_OBJECT_ID)  # one's own kernel
 _PROJECT_LIMITS = ProjectLimits(media_bytes=20 * 10**9)
 
 

@@ -15,7 +15,7 @@ from sam2_core.media import Video
 from sam2_core.model import SAM2, PromptTensors
 from sam2_core.rle import BoolMask, Rle
 from sam2_core.tracking.features import FrameFeatures
-from sam2_core.tracking.pixels import low_resolution, model_mask, video_masks
+from sam2_core.tracking.pixels import low_resolution, model_mask, video_logits, video_masks
 
 DISC_RADIUS = 40
 DISC_RADII = (30, 55, 110)
@@ -56,7 +56,9 @@ def memoryless(
                 seen = features[frame]
                 prediction = model.decode(seen, model.condition(seen, None), model.encode_prompt(prompt))
                 logits[object_id] = prediction.best().gated().logits_bhw[0]
-                (masks[object_id][frame],) = video_masks([logits[object_id]], video.height, video.width)
+                (masks[object_id][frame],) = video_masks(
+                    [video_logits(logits[object_id][None], video.height, video.width)]
+                )
     return masks
 
 

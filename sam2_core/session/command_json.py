@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any, cast
 
@@ -73,10 +73,11 @@ def from_json(line: str) -> Command:
             raise ValueError("it is too long")
         said = json.loads(line)
         kind = _NAMES[said.pop("do")]
-        expected = {field.name: str(field.type) for field in fields(kind)}
-        if said.keys() != expected.keys():
-            raise ValueError(f"it has {', '.join(said) or 'nothing'} where {', '.join(expected) or 'nothing'} belongs")
-        return kind(**{name: _READERS[form](said[name]) for name, form in expected.items()})
+        known = {field.name: str(field.type) for field in fields(kind)}
+        needed = {field.name for field in fields(kind) if field.default is MISSING}
+        if not needed <= said.keys() <= known.keys():
+            raise ValueError(f"it has {', '.join(said) or 'nothing'} where {', '.join(known) or 'nothing'} belongs")
+        return kind(**{name: _READERS[known[name]](value) for name, value in said.items()})
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ProjectError(
             f"a command in this session cannot be read ({_short(error)}); the file is damaged."

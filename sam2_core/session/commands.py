@@ -223,12 +223,19 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class UseModel:
-    """From here on this model answers; nothing before it can be undone. A session begins with one."""
+    """From here on this model answers; nothing before it can be undone. A session begins with one.
+
+    Attributes:
+        name: of the model.
+        last_object_id: the highest that was given before, whether or not its object is still there.
+    """
 
     name: str
+    last_object_id: int = 0
 
     def __post_init__(self) -> None:
         _check(1 <= len(self.name) <= LONGEST_NAME and self.name.isprintable(), "a model has a short, printable name.")
+        _check(0 <= self.last_object_id <= LARGEST_OBJECT_ID, f"objects are numbered 1 to {LARGEST_OBJECT_ID}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from sam2_core.errors import PromptError
 from sam2_core.media import object_colour
@@ -20,12 +21,15 @@ from sam2_core.session.commands import (
     ImportMasks,
     LockFrame,
     PromptCommand,
+    PromptKind,
     RemoveObject,
     RemovePrompt,
     Track,
 )
 from sam2_core.session.prompt_edits import reprompted
-from sam2_core.tracking.fronts import Front, Fronts, Stretch, passed, said
+from sam2_core.tracking.fronts import Front, Fronts, Stretch, passed, said, said_after
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,11 @@ class Document:
     frame_count: int
     objects: Mapping[int, ObjectState] = field(default_factory=dict)
     last_object_id: int = 0
+
+    @property
+    def prompt_count(self) -> int:
+        """Pairs of an object and a frame about which something is said."""
+        return sum(len(state.prompts) for state in self.objects.values())
 
     def result(self, frame_index: int) -> FrameResult:
         """Every object's mask on a frame, for those that have one."""
@@ -236,14 +245,43 @@ class Document:
         if frame in state.locked_frames:
             raise PromptError(f"{state.name} is locked on frame {frame}; unlock the frame first.")
         prompt = reprompted(state.prompts.get(frame), command)
-        prompts = {key: value for key, value in state.prompts.items() if key != frame}
-        if prompt is not None:
-            prompts[frame] = prompt
-        if not prompts and state.locked_frames:
-            raise PromptError(f"{state.name} has locked frames, which rest on this prompt; unlock them first.")
-        if not prompts and not state.imported:  # nothing is left that its masks could rest on
-            return here._with(replace(state, prompts={}, masklet={}, fronts=()))
-        return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame)))
+        if prompt is None:
+            return here._with(_cleared(state, frame))
+        imported = state.imported
+        if isinstance(command, RemovePrompt) and command.kind is PromptKind.MASK:
+            imported = _without(imported, frame)
+        prompts = {**_without(state.prompts, frame), frame: prompt}
+        return here._with(replace(state, prompts=prompts, fronts=said(state.fronts, frame), imported=imported))
+
+
+def _cleared(state: ObjectState, frame: int) -> ObjectState:
+    """Nothing is said on a frame any more.
+
+    Imported masks stay: where the first of a stretch is taken back, the next one counts as given in its place. An
+    object that rests on nothing else keeps those that are still shown, as if they had just been imported.
+    """
+    prompts, imported = _without(state.prompts, frame), state.imported
+    if _first_imported(state, frame):
+        imported = _without(imported, frame)
+        if _shows(state, frame + 1) and frame + 1 not in prompts:
+            prompts[frame + 1] = Prompt(mask=imported[frame + 1])
+            return replace(state, prompts=prompts, imported=imported, fronts=said_after(state.fronts, frame))
+    if prompts:
+        return replace(state, prompts=prompts, imported=imported, fronts=said(state.fronts, frame))
+    if state.locked_frames:
+        raise PromptError(f"{state.name} has locked frames, which rest on this prompt; unlock them first.")
+    return _given(state, {f: mask for f, mask in imported.items() if _shows(state, f)})
+
+
+def _first_imported(state: ObjectState, frame: int) -> bool:
+    """Whether the frame is the first of a stretch of imported masks, which counts as given by a person."""
+    return frame in state.imported and frame - 1 not in state.imported
+
+
+def _shows(state: ObjectState, frame: int) -> bool:
+    """Whether the frame has its imported mask, and no other."""
+    shown = state.masklet.get(frame)
+    return shown is not None and shown.mask == state.imported.get(frame)
 
 
 def _frame_locked(state: ObjectState, command: LockFrame) -> ObjectState:
@@ -256,7 +294,7 @@ def _frame_locked(state: ObjectState, command: LockFrame) -> ObjectState:
 
 
 def _given(state: ObjectState, masks: Mapping[int, Rle]) -> ObjectState:
-    """A new object as if its masks had been tracked forward from the first frame of each stretch, and stopped there."""
+    """An object that has these masks alone, as if tracked forward from the first frame of each stretch."""
     firsts = [frame for frame in sorted(masks) if frame - 1 not in masks]
     lasts = [frame for frame in sorted(masks) if frame + 1 not in masks]
     onward = (Front(last + 1, 1, first) for first, last in zip(firsts, lasts, strict=True))
@@ -268,3 +306,7 @@ def _given(state: ObjectState, masks: Mapping[int, Rle]) -> ObjectState:
         fronts=(*onward, *backward),
         imported=masks,
     )
+
+
+def _without(by_frame: Mapping[int, _Value], frame: int) -> dict[int, _Value]:
+    return {key: value for key, value in by_frame.items() if key != frame}

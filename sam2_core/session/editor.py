@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from sam2_core.errors import ProjectError, PromptError, SessionLimit
@@ -11,6 +11,7 @@ from sam2_core.media import Video
 from sam2_core.model import SAM2
 from sam2_core.prompts import Point, Prompt
 from sam2_core.results import ObjectMask
+from sam2_core.session.answering import Answerer
 from sam2_core.session.commands import (
     Command,
     Edit,
@@ -22,10 +23,11 @@ from sam2_core.session.commands import (
     Undo,
     UseModel,
 )
-from sam2_core.session.document import Change, Document
+from sam2_core.session.document import Change, Document, ObjectState
 from sam2_core.session.history import Snapshot, Snapshots, Steps
 from sam2_core.session.limits import Limits
-from sam2_core.session.prompt_edits import ambiguous, reprompted
+from sam2_core.session.memory import Memory
+from sam2_core.session.prompt_edits import ambiguous
 from sam2_core.session.propagation import Propagation
 from sam2_core.session.recreation import recreation
 from sam2_core.session.scheduler import Turns
@@ -38,34 +40,37 @@ class Editor:
     """A document that commands change, with a model that answers them and a store that keeps both.
 
     The log of commands is the truth. The document is what replaying it gives, with masks as they are stored. What the
-    tracker knows of an object can be lost at any time: the object is *woken* by asking the model again what was said.
+    tracker knows of an object can be lost at any time: see :class:`Answerer`.
 
     Args:
         video: of the clip.
         model: shared with other sessions.
         store: which may hold a session already.
         turns: for the device.
-        limits: for objects and history.
+        limits: for objects and prompts.
+        memory: shared with other sessions.
 
     Raises:
-        ProjectError: what is in the store contradicts itself.
+        ProjectError: what is in the store contradicts itself, or has more objects or prompts than there can be.
     """
 
-    def __init__(self, video: Video, model: SAM2, store: Store, turns: Turns, limits: Limits) -> None:
+    def __init__(self, video: Video, model: SAM2, store: Store, turns: Turns, limits: Limits, memory: Memory) -> None:
         self.store = store
-        self.tracker = Tracker(model, video)
+        self.tracker = Tracker(model, video, cache=memory.features)
         self.steps = Steps()
         self._turns = turns
         self._limits = limits
+        self._memory = memory
+        self._answerer = Answerer(self.tracker, turns)
         self._frame_count, self._height, self._width = len(video), video.height, video.width
-        self._snapshots = Snapshots(limits.history_bytes)
+        self._snapshots = Snapshots(memory.history)
         self._settled: dict[int, ObjectTrack] = {}
         for number, command in enumerate(store.commands):
             self.steps.record(number, command)
         try:
             self.document = self._replayed()
-        except PromptError as error:
-            raise ProjectError(f"the commands of this session contradict each other: {error}") from error
+        except (PromptError, SessionLimit) as error:
+            raise ProjectError(f"the commands of this session make no sense here: {error}") from error
         self._keep_snapshot()
 
     @property
@@ -82,13 +87,12 @@ class Editor:
             PromptError: the command does not fit.
             SessionLimit: there is no room for it.
         """
+        if isinstance(command, (PromptCommand, ImportMasks)):
+            self._memory.require()
         document, change = self._after(self.document, command), None
-        if len(document.objects) > max(self._limits.objects, len(self.document.objects)):
-            raise SessionLimit(f"there can be {self._limits.objects} objects at a time; remove one first.")
-        with self._all_or_nothing():
+        with self._answerer.all_or_nothing():
             if isinstance(command, PromptCommand):
-                prompt = document.objects[command.object_id].prompts.get(command.frame_index)
-                change = self._answer(command, prompt)
+                change = self._answer(command, document.objects[command.object_id])
                 document = document.changed([change])
             number = self.store.add(command, change)
         self.steps.record(number, command)
@@ -120,9 +124,15 @@ class Editor:
         return Propagation(number, self.tracker, self._turns, stretch, object_ids, command.frames)
 
     def take(self, job: Propagation, change: Change) -> None:
-        """Another frame was tracked, which is stored at once."""
+        """Another frame was tracked, which is stored at once.
+
+        Raises:
+            SessionLimit: there is no room for it.
+        """
+        self._memory.require()
         self.store.add_change(job.number, change)
         self.document = self.document.changed([change])
+        self._note_memory()
 
     def end(self, job: Propagation) -> None:
         """Tracking is over, wherever it got.
@@ -139,17 +149,30 @@ class Editor:
 
         Its files are in force when this returns; if it fails, the ones before still are.
         """
-        store = self.store.successor()
-        try:
-            editor = Editor(self.tracker.video, model, store, self._turns, self._limits)
+        with ExitStack() as undo:
+            store = self.store.successor()
+            undo.callback(store.delete)
+            editor = Editor(self.tracker.video, model, store, self._turns, self._limits, self._memory)
+            undo.callback(editor.close)
             for command in recreation(self.document):
                 editor.edit(command)
-            editor.steps.record(store.add(UseModel(model_name)), UseModel(model_name))
+            editor.use(UseModel(model_name, self.document.last_object_id))
             store.header.write(store.folder)
-        except BaseException:
-            store.delete()
-            raise
+            undo.pop_all()
         return editor
+
+    def use(self, command: UseModel) -> None:
+        """Note which model answers from here on."""
+        self.steps.record(self.store.add(command), command)
+        self.document = self._with_numbers_given(self.document)
+        self._keep_snapshot()
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+        self.store.close()
+        self.tracker.features.forget()
+        self._snapshots.forget()
+        self._memory.release(self)
 
     def in_force(self) -> Iterator[Command]:
         """The commands that lead here, with tracking as far as it got."""
@@ -165,24 +188,9 @@ class Editor:
     def wake(self, object_id: int) -> None:
         """Let the model know again what was said about an object, if it does not."""
         state = self.document.objects.get(object_id)
-        if state is None or not state.prompts or object_id in self.tracker.tracks:
-            return
-        with self._all_or_nothing():
-            said: dict[int, Prompt | None] = {}
-            for number in self.steps.done:
-                command = self.store.commands[number]
-                if isinstance(command, PromptCommand) and command.object_id == object_id:
-                    frame = command.frame_index
-                    said[frame] = reprompted(said.get(frame), command)
-                    self._say(object_id, frame, said[frame])
-                elif isinstance(command, ImportMasks):
-                    said |= self._take_imported(object_id, command)
-                elif not isinstance(command, Track):
-                    continue
-                for change in self.store.changes(number):  # what was shown holds
-                    mask = change.masks.get(object_id)
-                    if mask is not None:
-                        self.tracker.take_over(change.frame_index, mask, change.step)
+        if state is not None and state.prompts and object_id not in self.tracker.tracks:
+            steps = ((self.store.commands[number], self.store.changes(number)) for number in self.steps.done)
+            self._answerer.wake(object_id, self._frame_count, steps)
 
     # Questions -----------------------------------------------------------------------------------------------------
 
@@ -216,50 +224,30 @@ class Editor:
 
     # How ---------------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        before = dict(self.tracker.tracks)
-        try:
-            yield
-        except BaseException:
-            self.tracker.tracks = before
-            raise
-
-    def _answer(self, command: PromptCommand, prompt: Prompt | None) -> Change:
+    def _answer(self, command: PromptCommand, state: ObjectState) -> Change:
         """Ask the model about all that is now said."""
         object_id, frame = command.object_id, command.frame_index
         self.wake(object_id)
-        track = self.tracker.tracks.get(object_id)
-        if track is not None:
-            self.tracker.tracks[object_id] = track.settled()
-        self._say(object_id, frame, prompt)
+        self._answerer.tell(self.document.objects.get(object_id), state)
         after = self.tracker.tracks.get(object_id)
         return Change(frame, {object_id: after.masklet.get(frame) if after else None})
-
-    def _take_imported(self, object_id: int, command: ImportMasks) -> Mapping[int, Prompt]:
-        """Let the model know masks that were imported for an object; what was said with them, by frame."""
-        state = self._after(Document(self._frame_count), command).objects.get(object_id)
-        if state is None:
-            return {}
-        for frame, prompt in state.prompts.items():
-            self._say(object_id, frame, prompt)
-        for frame, mask in state.masklet.items():
-            self.tracker.take_over(frame, mask, 1)
-        return state.prompts
 
     def _after(self, document: Document, command: Edit) -> Document:
         if isinstance(command, ImportMasks):
             size = (self._height, self._width)
             if any((each.mask.height, each.mask.width) != size for each in command.masks):
                 raise PromptError(f"imported masks have the clip's size, {self._width} x {self._height} pixels.")
-        return document.after(command)
+        after = document.after(command)
+        if len(after.objects) > max(self._limits.objects, len(document.objects)):
+            raise SessionLimit(f"there can be {self._limits.objects} objects at a time; remove one first.")
+        if after.prompt_count > max(self._limits.prompts, document.prompt_count):
+            raise SessionLimit(f"there can be prompts on {self._limits.prompts:,} frames of objects; clear some first.")
+        return after
 
-    def _say(self, object_id: int, frame: int, prompt: Prompt | None) -> None:
-        with self._turns:
-            if prompt is None:
-                self.tracker.clear(object_id, frame)
-            else:
-                self.tracker.prompt(object_id, frame, prompt)
+    def _with_numbers_given(self, document: Document) -> Document:
+        """An object's number is never given twice, also where the log does not go back so far."""
+        given = max((c.last_object_id for c in self.store.commands if isinstance(c, UseModel)), default=0)
+        return replace(document, last_object_id=max(document.last_object_id, given))
 
     def _go(self, command: Undo | Redo) -> None:
         self.steps.record(self.store.add(command), command)
@@ -277,7 +265,7 @@ class Editor:
             elif isinstance(command, Edit):
                 document = self._after(document, command)
             document = document.changed(self.store.changes(number))
-        return document
+        return self._with_numbers_given(document)
 
     def _settle(self, touched: Sequence[int]) -> None:
         """Keep what the tracker now knows of these objects, for undo."""
@@ -289,3 +277,9 @@ class Editor:
     def _keep_snapshot(self) -> None:
         snapshot = Snapshot(self.document, self._settled)
         self._snapshots.keep(self.steps.last, snapshot, (*self.steps.done, *self.steps.undone))
+        self._known_bytes = sum(t.nbytes for track in self._settled.values() for t in track.tensors())
+        self._note_memory()
+
+    def _note_memory(self) -> None:
+        """Commands and masks in memory are on the disk, too, and take about as much there."""
+        self._memory.note(self, self.store.nbytes + self._known_bytes)

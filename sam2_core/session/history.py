@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from sam2_core.results import ObjectMask
 from sam2_core.session.commands import Command, Redo, Undo, UseModel
 from sam2_core.session.document import Document
 from sam2_core.tracking.object_track import ObjectTrack
+from sam2_core.tracking.shared_cache import SharedCache
 
 START = -1
 """In place of a number, the state before the first step."""
@@ -88,58 +86,50 @@ class Snapshot:
         for object_id, track in self.tracks.items():
             known = later.tracks.get(object_id)
             if track is not known:
-                theirs = set(map(id, _tensors(known))) if known else set()
-                total += sum(t.numel() * t.element_size() for t in _tensors(track) if id(t) not in theirs)
+                theirs = set(map(id, known.tensors())) if known else set()
+                total += sum(tensor.nbytes for tensor in track.tensors() if id(tensor) not in theirs)
                 total += _ENTRY_BYTES * (len(track.masklet) + len(track.visited))
         return total
 
 
 class Snapshots:
-    """The states after the last steps, up to a number of bytes; older ones can always be had from the log.
+    """The states after the last steps of one session, as far as there is room; all can always be had from the log.
 
     Args:
-        most_bytes: that states other than the latest may hold.
+        cache: shared with other sessions.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._kept: OrderedDict[int, Snapshot] = OrderedDict()
-        self._bytes: dict[int, int] = {}
+    def __init__(self, cache: SharedCache[Snapshot]) -> None:
+        self._cache = cache
+        self._owner = object()
+        self._numbers: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cache.sizes(self._owner))
+
+    def forget(self) -> None:
+        """Make room for others."""
+        self._cache.drop_all(self._owner)
 
     def get(self, number: int) -> Snapshot | None:
         """The state after a command, if it is still here."""
-        return self._kept.get(number)
+        return self._cache.get(self._owner, number)
 
     def keep(self, number: int, latest: Snapshot, in_force: Iterable[int]) -> None:
-        """Keep the state after a command; those that can no longer be reached are dropped, then the oldest."""
-        reachable = {*in_force, START}
-        for gone in [key for key in self._kept if key not in reachable]:
-            self._drop(gone)
-        self._drop(number)
-        if self._kept:
-            before = next(reversed(self._kept))
-            self._bytes[before] = self._kept[before].bytes_beyond(latest)
-        self._kept[number] = latest
-        while len(self._kept) > 1 and sum(self._bytes.values()) > self._most_bytes:
-            self._drop(next(iter(self._kept)))
+        """Keep the state after a command; those that can no longer be reached are dropped.
 
-    def _drop(self, number: int) -> None:
-        self._kept.pop(number, None)
-        self._bytes.pop(number, None)
+        The latest takes nothing, for it is in use anyway; an earlier one takes what the one after it does not have.
+        """
+        reachable = {*in_force, START} - {number}
+        for gone in [key for key in self._numbers if key not in reachable]:
+            self._cache.drop(self._owner, gone)
+        self._numbers = [key for key in self._numbers if key in reachable]
+        before = self._cache.get(self._owner, self._numbers[-1]) if self._numbers else None
+        if before is not None:
+            self._cache.keep(self._owner, self._numbers[-1], before, before.bytes_beyond(latest))
+        self._cache.keep(self._owner, number, latest, 0)
+        self._numbers.append(number)
 
 
 def _masks_beyond(mine: Mapping[int, ObjectMask], theirs: Mapping[int, ObjectMask]) -> int:
     return sum(len(mask.mask.data) + _MASK_BYTES for frame, mask in mine.items() if theirs.get(frame) is not mask)
-
-
-def _tensors(track: ObjectTrack) -> list[Tensor]:
-    """The large ones."""
-    found = [tensor for entry in track.bank.conditioning.values() for tensor in (entry.map_dhw, entry.pointer_c)]
-    for interaction in track.interactions.values():
-        found.append(interaction.selection.logits_bhw)
-        if interaction.candidates is not None:
-            found.append(interaction.candidates.logits_bmhw)
-    return found

@@ -9,21 +9,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from sam2_core.errors import ProjectError, SessionLimit, SessionNotFound, VideoError
 from sam2_core.media import open_video
 from sam2_core.session.header import Header
 from sam2_core.session.idle import IdleEncoder
 from sam2_core.session.limits import Limits
+from sam2_core.session.memory import Memory
 from sam2_core.session.models import ModelPool
 from sam2_core.session.places import Places, delete, size_of
-from sam2_core.session.project import MEDIA, ProjectLimits, unpack_project
+from sam2_core.session.project import MEDIA, ProjectLimits, unpack_project, unpacked_bytes
 from sam2_core.session.scheduler import Turns
 from sam2_core.session.session import Session
-from sam2_core.session.store import Store, model_of
+from sam2_core.session.store import Store, StoreLimits, model_of
 
 _BUSY_SECONDS = 60.0
 """A session that was used so lately is not sent to rest to make room for another one."""
@@ -39,11 +41,14 @@ class SessionManager:
     Args:
         models: shared by all sessions.
         limits: what visitors may use.
-        root: folder of all sessions, for one manager at a time; ``None`` makes a temporary one, which is deleted in the
-            end.
+        root: folder of all sessions; ``None`` makes a temporary one, which is deleted in the end.
 
     Attributes:
         turns: a context in which the device may be used, for one frame at a time.
+        memory: what all sessions share.
+
+    Raises:
+        SessionLimit: another manager has this folder.
     """
 
     def __init__(self, models: ModelPool, limits: Limits | None = None, root: Path | None = None) -> None:
@@ -52,8 +57,9 @@ class SessionManager:
         self._temporary = root is None
         self._places = Places(root or Path(tempfile.mkdtemp(prefix="masklet-")))
         self.turns = Turns()
+        self.memory = Memory(self.limits)
         self._lock = threading.Lock()
-        self._waking = threading.RLock()  # and going to rest: a session is in memory once at most
+        self._doors: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
         self._sessions: dict[str, Session] = {}
         self._detached: set[str] = set()
         self._opening: set[str] = set()
@@ -116,9 +122,9 @@ class SessionManager:
             SessionLimit: there are too many sessions.
         """
         token = secrets.token_urlsafe(24)
-        bounds = ProjectLimits(self.limits.session_bytes, self.limits.upload_bytes)
+        bounds = ProjectLimits(self.limits.log_bytes, self.limits.session_bytes, self.limits.upload_bytes)
         try:
-            with self._new_folder(token, upload.stat().st_size) as folder:
+            with self._new_folder(token, unpacked_bytes(upload, bounds)) as folder:
                 header = unpack_project(upload, folder, bounds)
                 if clip is not None:
                     replace(header, media=str(clip.absolute())).write(folder)
@@ -139,17 +145,14 @@ class SessionManager:
             SessionNotFound: it has ended, or never was.
             ProjectError: what is on the disk is damaged.
             VideoError: its clip is gone.
+            SessionLimit: it rests, and all places are taken.
         """
         token = token or ""
-        with self._lock:
-            session = self._sessions.get(token)
-            if session is not None:
-                self._detached.discard(token)
-                session.touch()
-                return session
-        with self._waking:  # of two that come back at once, one finds it in memory
-            session = self._sessions.get(token)
-            return session if session is not None else self._wake(token)
+        session = self._awake(token)
+        if session is None:
+            with self._door(token):  # of two that come back at once, one finds it in memory
+                session = self._awake(token) or self._wake(token)
+        return session
 
     def detach(self, token: str | None) -> None:
         """The page of this session was left; it goes to rest soon unless someone comes back."""
@@ -161,25 +164,28 @@ class SessionManager:
 
     def close(self, token: str | None) -> None:
         """End a session for ever; nothing happens where there is none."""
-        with self._waking:
-            self._rest(token or "")
-            self._places.delete(token or "")
+        token = token or ""
+        with self._door(token):
+            self._rest(token)
+            self._places.delete(token)
 
     def sweep(self) -> None:
         """Send those to rest that were not used for too long, and end those that have rested for too long."""
-        now = time.monotonic()
-        for token in self._used_before(now, detached=self.limits.detached_seconds, idle=self.limits.idle_seconds):
-            self._rest(token)
-        self._places.delete_older(self.limits.kept_seconds, keep={*self._sessions, *self._opening})
+        for token, since in self._away(detached=self.limits.detached_seconds, idle=self.limits.idle_seconds):
+            self._rest(token, since)
+        while self.memory.full and self._rest_one():
+            pass
+        self._places.delete_older(self.limits.kept_seconds, keep=self._tokens())
 
     def shut_down(self) -> None:
         """Send all to rest; sessions in a temporary folder end."""
         self._closing.set()
         self._idle.stop()
-        for token in tuple(self._sessions):
+        for token in self._tokens():
             self._rest(token)
         if self._temporary:
             self._places.delete_all()
+        self._places.release()
 
     # How ---------------------------------------------------------------------------------------------------------
 
@@ -188,47 +194,74 @@ class SessionManager:
         """A folder that is gone again if anything fails."""
         self.sweep()
         self._make_room()
-        self._places.make_room(nbytes, self.limits.total_bytes, keep={*self._sessions, *self._opening})
-        self._opening.add(token)
+        with self._kept(token):
+            self._places.make_room(nbytes, self.limits.total_bytes, keep=self._tokens())
+            try:
+                yield self._places.make(token)
+            except BaseException:
+                self._places.delete(token)
+                raise
+
+    @contextmanager
+    def _kept(self, token: str) -> Iterator[None]:
+        """Meanwhile this session's folder does not make room for others."""
+        with self._lock:
+            self._opening.add(token)
         try:
-            yield self._places.make(token)
-        except BaseException:
-            self._places.delete(token)
-            raise
+            yield
         finally:
-            self._opening.discard(token)
+            with self._lock:
+                self._opening.discard(token)
+
+    def _door(self, token: str) -> threading.RLock:
+        """Held while a session wakes, goes to rest or ends: two must never write the same files.
+
+        Every session has its own, so that nobody waits for somebody else's. Whoever holds one takes no other but those
+        of sessions in memory, which the session behind the first one is not.
+        """
+        with self._lock:
+            return self._doors.setdefault(token, threading.RLock())
+
+    def _tokens(self) -> set[str]:
+        """Of all sessions that are in memory, or on their way."""
+        with self._lock:
+            return {*self._sessions, *self._opening}
 
     def _begin(self, token: str, folder: Path, model_name: str, media: Path | None, name: str | None = None) -> Session:
         """Open what is in a folder, or begin there."""
-        video = open_video(media or folder / MEDIA, limits=self.limits.media)
-        try:
+        with ExitStack() as undo:
+            video = open_video(media or folder / MEDIA, limits=self.limits.media)
+            undo.callback(video.close)
             video.name = name or video.name
             header = Header.of(video, folder, media)
             video.name = header.name
-            store = Store(folder, header, self.limits.session_bytes)
-            try:
-                model = self.models.get(model_of(store.commands) or model_name)
-                session = Session(token, video, store, model, self.turns, self.limits)
-                session.begin_with(model_name)
-                self._take_in(session)
-            except BaseException:
-                store.close()
-                raise
-        except BaseException:
-            video.close()
-            raise
+            self.memory.require(sum(size_of(folder / name) for name in (header.commands_file, header.masks_file)))
+            store = Store(folder, header, StoreLimits(self.limits.session_bytes, self.limits.log_bytes))
+            undo.callback(store.close)
+            model = self.models.get(model_of(store.commands) or model_name)
+            session = Session(token, video, store, model, self.turns, self.limits, self.memory)
+            undo.callback(session.close)
+            session.begin_with(model_name)
+            self._take_in(session)
+            undo.pop_all()
         return session
 
+    def _awake(self, token: str) -> Session | None:
+        """The session, which counts as used, if it is in memory."""
+        with self._lock:
+            session = self._sessions.get(token)
+            if session is not None:
+                self._detached.discard(token)
+                session.touch()
+            return session
+
     def _wake(self, token: str) -> Session:
-        folder = self._places.find(token)
-        if folder is None:
-            raise SessionNotFound("this session has ended, after a long pause; open the clip again.")
-        self._make_room()
-        self._opening.add(token)  # its folder must not make room for others
-        try:
+        with self._kept(token):
+            folder = self._places.find(token)
+            if folder is None:
+                raise SessionNotFound("this session has ended, after a long pause; open the clip again.")
+            self._make_room()
             return self._begin_again(token, folder)
-        finally:
-            self._opening.discard(token)
 
     def _begin_again(self, token: str, folder: Path) -> Session:
         media = Header.read(folder).media
@@ -242,31 +275,44 @@ class SessionManager:
             self._detached.discard(session.token)
 
     def _make_room(self) -> None:
-        """Send whoever was away longest to rest, if all places are taken."""
-        if len(self._sessions) >= self.limits.sessions:
-            away = self._used_before(time.monotonic(), detached=_BUSY_SECONDS / 6, idle=_BUSY_SECONDS)
-            if not away:
-                raise SessionLimit(f"all {self.limits.sessions} places are taken; try again in a few minutes.")
-            self._rest(away[0])
+        """Send whoever was away longest to rest, while all memory is taken, or all places."""
+        while self.memory.full and self._rest_one():
+            pass
+        if len(self._sessions) >= self.limits.sessions and not self._rest_one():
+            raise SessionLimit(f"all {self.limits.sessions} places are taken; try again in a few minutes.")
 
-    def _used_before(self, now: float, *, detached: float, idle: float) -> list[str]:
-        """Tokens of those that were not used for so long, whoever was away longest first."""
+    def _rest_one(self) -> bool:
+        """Send whoever was away longest to rest; whether anyone was away."""
+        away = self._away(detached=_BUSY_SECONDS / 6, idle=_BUSY_SECONDS)
+        if away:
+            self._rest(*away[0])
+        return bool(away)
+
+    def _away(self, *, detached: float, idle: float) -> list[tuple[str, float]]:
+        """Tokens of those that were not used for so long, and since when, whoever was away longest first."""
+        now = time.monotonic()
         with self._lock:
-            ages = {token: now - session.touched for token, session in self._sessions.items()}
-            away = [t for t, age in ages.items() if age >= (detached if t in self._detached else idle)]
-        return sorted(away, key=lambda token: -ages[token])
+            touched = {token: session.touched for token, session in self._sessions.items()}
+            away = [(t, since) for t, since in touched.items() if now - since >= self._patience(t, detached, idle)]
+        return sorted(away, key=lambda each: each[1])
+
+    def _patience(self, token: str, detached: float, idle: float) -> float:
+        return detached if token in self._detached else idle
 
     def _used_last(self) -> Session | None:
         with self._lock:
             return max(self._sessions.values(), key=lambda session: session.touched, default=None)
 
-    def _rest(self, token: str) -> None:
-        with self._waking:  # whoever comes back meanwhile waits: two must not write the same files
+    def _rest(self, token: str, touched: float | None = None) -> None:
+        """Take a session from memory, unless someone was at work there after it was ``touched``."""
+        with self._door(token), self._kept(token):  # whoever comes back meanwhile waits
             with self._lock:
-                session = self._sessions.pop(token, None)
+                session = self._sessions.get(token)
+                if session is None or touched not in (None, session.touched):
+                    return
+                del self._sessions[token]
                 self._detached.discard(token)
-            if session is not None:
-                session.close()
+            session.close()
 
     def _checked_size(self, upload: Path) -> int:
         size = size_of(upload)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sam2_core.errors import SessionLimit
+from sam2_core.session.folder_lock import FolderLock
 from sam2_core.session.header import HEADER
 
 _FOLDER = re.compile(r"[0-9a-f]{32}")
@@ -24,12 +25,16 @@ class Places:
     cannot enter a session. Whatever else lies in the root is somebody's and is never deleted.
 
     Args:
-        root: made if it is not there, for this user of the machine alone.
+        root: made if it is not there, for this user of the machine and this process alone.
+
+    Raises:
+        SessionLimit: another process has it.
     """
 
     def __init__(self, root: Path) -> None:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root
+        self._lock = FolderLock(root)
 
     def make(self, token: str) -> Path:
         """A new folder, for this user of the machine alone."""
@@ -48,7 +53,12 @@ class Places:
 
     def delete_all(self) -> None:
         """Delete the root with all that is in it."""
+        self.release()
         shutil.rmtree(self._root, ignore_errors=True)
+
+    def release(self) -> None:
+        """Let another process have the root; nothing may be done here after that."""
+        self._lock.release()
 
     def delete_older(self, seconds: float, keep: Iterable[str]) -> None:
         """Delete sessions that nothing was written to for so long, except those with the tokens ``keep``."""

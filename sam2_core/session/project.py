@@ -7,25 +7,28 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 from sam2_core.errors import ProjectError, SessionLimit
 from sam2_core.formats.archive import ModestFile
 from sam2_core.media import pictures_in, replacing
 from sam2_core.session.header import HEADER, Header
-from sam2_core.session.store import Store
+from sam2_core.session.store import Moment
 
 MEDIA = "media"
 """Name of a session's own copy of the clip."""
 _COMMANDS, _MASKS = "commands.jsonl", "masks.bin"
 _PICTURE = re.compile(r"media/[0-9]{5,7}\.[a-z]{1,5}", re.ASCII)
 _CHUNK = 2**20
+_LARGEST_HEADER = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,21 @@ class ProjectLimits:
     """Bounds on what a project file unpacks to.
 
     Attributes:
-        log_bytes: of commands and masks, each.
+        log_bytes: of the commands.
+        masks_bytes: of the masks.
         media_bytes: of the clip.
     """
 
-    log_bytes: int = 2 * 10**9
+    log_bytes: int = 200 * 10**6
+    masks_bytes: int = 10**9
     media_bytes: int = 500 * 10**6
 
 
-def write_project(store: Store, path: Path, media: Path | None) -> None:
+def write_project(moment: Moment, path: Path, media: Path | None) -> None:
     """Write a session as a project file, whole or not at all.
 
     Args:
-        store: the session's.
+        moment: what was in the session's files; it may have moved on since.
         path: the file to write.
         media: the clip to put in, a file or a folder of pictures; ``None`` leaves it out, and whoever opens the project
             needs to have it.
@@ -53,17 +58,40 @@ def write_project(store: Store, path: Path, media: Path | None) -> None:
     Raises:
         SessionLimit: the disk does not take it.
     """
-    header = replace(store.header, media=None, generation=0)
+    header = replace(moment.header, media=None, generation=0)
     try:
         with replacing(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr(HEADER, header.to_json())
-            archive.write(store.folder / store.header.commands_file, _COMMANDS)
-            archive.write(store.folder / store.header.masks_file, _MASKS)
+            for name, (file, length) in zip((_COMMANDS, _MASKS), moment.files, strict=True):
+                with archive.open(name, "w", force_zip64=True) as member:
+                    for start in range(0, length, _CHUNK):
+                        member.write(file.read(min(_CHUNK, length - start)))
             if media is not None:
                 for source, name in _media_members(media):
                     archive.write(source, name, zipfile.ZIP_STORED)  # clips are compressed already
     except OSError as error:
-        raise SessionLimit(f"the project cannot be saved ({error.strerror}); make room on the disk.") from error
+        advice = "make room on the disk" if error.errno == errno.ENOSPC else "try again"
+        raise SessionLimit(f"the project cannot be saved ({error.strerror}); {advice}.") from error
+
+
+def unpacked_bytes(path: Path, limits: ProjectLimits) -> int:
+    """What a project file unpacks to at most, as its own list of contents says: more never comes out of it.
+
+    Raises:
+        ProjectError: it is not a project file, is damaged, or unpacks to too much.
+    """
+    with _opened(path) as archive:
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+        clip = sum(size for name, size in sizes.items() if name not in _NEEDED)
+        for what, size, most in (
+            (HEADER, sizes[HEADER], _LARGEST_HEADER),
+            (_COMMANDS, sizes[_COMMANDS], limits.log_bytes),
+            (_MASKS, sizes[_MASKS], limits.masks_bytes),
+            ("the clip", clip, limits.media_bytes),
+        ):
+            if size > most:
+                raise ProjectError(f"{what} in this project file unpacks to more than {most / 1e6:g} MB.")
+        return sum(sizes.values())
 
 
 def unpack_project(path: Path, folder: Path, limits: ProjectLimits) -> Header:
@@ -73,31 +101,40 @@ def unpack_project(path: Path, folder: Path, limits: ProjectLimits) -> Header:
 
     Raises:
         ProjectError: it is not a project file, is damaged, or unpacks to too much.
+        SessionLimit: the disk does not take it.
     """
+    unpacked_bytes(path, limits)
+    with _opened(path) as archive:
+        header = Header.parse(archive.read(HEADER).decode("utf-8", "replace"))
+        header = replace(header, media=None, generation=0)
+        names = {_COMMANDS: header.commands_file, _MASKS: header.masks_file}
+        for member in archive.namelist():
+            if member != HEADER:
+                target = folder / names.get(member, member)
+                target.parent.mkdir(exist_ok=True)
+                with archive.open(member) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file, _CHUNK)
+    header.write(folder)
+    return header
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive, which has what a project has and nothing else."""
     try:
         with ModestFile(path, 2 * _CHUNK) as file, zipfile.ZipFile(file) as archive:
-            names = [member.filename for member in archive.infolist()]
+            names = archive.namelist()
             pictures = [name for name in names if _PICTURE.fullmatch(name)]
             allowed = {*_NEEDED, MEDIA, *pictures}
             if len(names) != len(set(names)) or not _NEEDED <= set(names) <= allowed or (pictures and MEDIA in names):
                 raise ProjectError("this is not a project file of this program; choose one that was saved here.")
-            header = Header.parse(_text(archive))
-            header = replace(header, media=None, generation=0)
-            _unpack(archive, _COMMANDS, folder / header.commands_file, limits.log_bytes)
-            _unpack(archive, _MASKS, folder / header.masks_file, limits.log_bytes)
-            if MEDIA in names:
-                _unpack(archive, MEDIA, folder / MEDIA, limits.media_bytes)
-            left = limits.media_bytes
-            for name in pictures:
-                (folder / MEDIA).mkdir(exist_ok=True)
-                _unpack(archive, name, folder / name, left)
-                left -= (folder / name).stat().st_size
+            yield archive
+    except ProjectError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        if isinstance(error, ProjectError):
-            raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise SessionLimit("the disk has no room for this project at the moment; try again later.") from error
         raise ProjectError("this project file cannot be read; it is damaged or not one of this program's.") from error
-    header.write(folder)
-    return header
 
 
 _NEEDED = {HEADER, _COMMANDS, _MASKS}
@@ -110,23 +147,3 @@ def _media_members(media: Path) -> Iterator[tuple[Path, str]]:
     else:
         for place, picture in enumerate(pictures_in(media)):
             yield picture, f"{MEDIA}/{place:05d}{picture.suffix.lower()}"
-
-
-def _text(archive: zipfile.ZipFile) -> str:
-    with archive.open(HEADER) as file:
-        return file.read(100_000).decode("utf-8", "replace")
-
-
-def _unpack(archive: zipfile.ZipFile, name: str, target: Path, most_bytes: int) -> None:
-    with archive.open(name) as source, target.open("wb") as file:
-        _copy(source, file, name, most_bytes)
-
-
-def _copy(source: IO[bytes], target: IO[bytes], name: str, most_bytes: int) -> None:
-    """Count what comes out; what the archive says about itself proves nothing."""
-    left = most_bytes
-    while chunk := source.read(_CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            raise ProjectError(f"{name} in this project file unpacks to more than {most_bytes / 1e6:.0f} MB.")
-        target.write(chunk)

@@ -17,6 +17,9 @@ from sam2_core.session.commands import (
     SetMask,
 )
 
+MOST_CLICKS = 100
+"""Of one object on one frame."""
+
 
 def reprompted(earlier: Prompt | None, command: PromptCommand) -> Prompt | None:
     """All that is said about an object on a frame after one more command; ``None`` where that is nothing.
@@ -26,6 +29,8 @@ def reprompted(earlier: Prompt | None, command: PromptCommand) -> Prompt | None:
     """
     match command:
         case AddPoint():
+            if earlier and len(earlier.points) >= MOST_CLICKS:
+                raise PromptError(f"there can be {MOST_CLICKS} clicks on a frame; take some back, or paint the mask.")
             return earlier.with_point(command.point) if earlier else Prompt(points=(command.point,))
         case SetBox():
             return replace(earlier, box=command.box, candidate=None) if earlier else Prompt(box=command.box)

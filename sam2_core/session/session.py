@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -17,12 +17,14 @@ from sam2_core.media import Video
 from sam2_core.model import SAM2
 from sam2_core.prompts import Point
 from sam2_core.results import ObjectMask
-from sam2_core.session.commands import Command, EditObject, PromptCommand, Redo, Track, Undo, UseModel
+from sam2_core.session.commands import Command, EditObject, Redo, Track, Undo, UseModel
 from sam2_core.session.document import Document
 from sam2_core.session.editor import Editor
+from sam2_core.session.folder_lock import FolderLock
 from sam2_core.session.header import Header
 from sam2_core.session.job import Job, Progress
-from sam2_core.session.limits import Limits, TokenBucket
+from sam2_core.session.limits import UNSHARED, Limits, TokenBucket, cost
+from sam2_core.session.memory import Memory
 from sam2_core.session.news import News
 from sam2_core.session.project import MEDIA, write_project
 from sam2_core.session.propagation import Propagation
@@ -46,6 +48,7 @@ class Session:
         model: shared with other sessions.
         turns: for the device that the model is on.
         limits: what its user may use.
+        memory: shared with other sessions; ``None`` where there are none.
 
     Attributes:
         playhead: the frame that people look at, around which frames are encoded ahead.
@@ -53,7 +56,14 @@ class Session:
     """
 
     def __init__(
-        self, token: str, video: Video, store: Store, model: SAM2, turns: Turns, limits: Limits | None = None
+        self,
+        token: str,
+        video: Video,
+        store: Store,
+        model: SAM2,
+        turns: Turns,
+        limits: Limits | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.token = token
         self.video = video
@@ -63,12 +73,13 @@ class Session:
         self.news = News()
         self._limits = limits or Limits()
         self._turns = turns
-        self._editor = Editor(video, model, store, turns, self._limits)
+        self._editor = Editor(video, model, store, turns, self._limits, memory or Memory(self._limits))
         self._lock = threading.RLock()
         self._job: Job | None = None
         self._closed = False
         self._temporary: Path | None = None
-        self._prompts = TokenBucket(self._limits.prompts_per_second, "prompts")
+        self._claim: FolderLock | None = None
+        self._commands = TokenBucket(self._limits.commands_per_second, "commands")
         self._previews = TokenBucket(self._limits.previews_per_second, "previews")
 
     @classmethod
@@ -92,20 +103,30 @@ class Session:
             folder: where it is kept, and found again; ``None`` keeps it in a temporary folder until it is closed.
             media: where the clip is, a file or a folder, so that projects can take it along.
             turns: for the device that the model is on, where others use it, too.
-            limits: what may be used.
+            limits: what may be used; by default, whoever works alone may be as quick as they like.
+
+        Raises:
+            SessionLimit: another program works in this folder.
+            ProjectError: what is in the folder is damaged, or about another clip.
         """
         place = Path(tempfile.mkdtemp(prefix="masklet-")) if folder is None else folder
         place.mkdir(parents=True, exist_ok=True)
-        store = Store(place, Header.of(video, place, media))
-        session = cls(secrets.token_urlsafe(24), video, store, model, turns or Turns(), limits)
-        session.begin_with(model_name)
+        with ExitStack() as undo:
+            claim = FolderLock(place)
+            undo.callback(claim.release)
+            store = Store(place, Header.of(video, place, media))
+            undo.callback(store.close)
+            session = cls(secrets.token_urlsafe(24), video, store, model, turns or Turns(), limits or UNSHARED)
+            session.begin_with(model_name)
+            undo.pop_all()
+        session._claim = claim
         session._temporary = place if folder is None else None
         return session
 
     def begin_with(self, model_name: str) -> None:
         """Note which model answers, where that is not known yet."""
         if not self._editor.store.commands:
-            self._editor.store.add(UseModel(model_name))
+            self._editor.use(UseModel(model_name))
 
     def __enter__(self) -> Session:
         return self
@@ -182,9 +203,10 @@ class Session:
 
         Raises:
             PromptError: the command does not fit, or tracking is going on; nothing has changed.
-            SessionLimit: there are too many objects, prompts or bytes; nothing has changed.
+            SessionLimit: there are too many objects, prompts or bytes, or commands come too fast; nothing has changed.
             SessionNotFound: the session is closed.
         """
+        self._commands.take(cost(command))
         match command:
             case Track():
                 self.track(command)
@@ -199,8 +221,6 @@ class Session:
                     self._editor.edit(command)
                 self.news.tell()
             case _:
-                if isinstance(command, PromptCommand):
-                    self._prompts.take()
                 self._change(lambda: self._editor.edit(command))
 
     def track(self, command: Track | None = None) -> Job:
@@ -225,9 +245,11 @@ class Session:
 
         If that fails, everything is as before.
         """
+        self._commands.take(cost(UseModel(model_name)))
         with self._changing():
             before = self._editor
             self._editor = before.anew(model_name, model)
+            before.close()
             before.store.delete()
             self.news.tell(range(len(self.video)))
 
@@ -247,9 +269,17 @@ class Session:
     # What is taken home ------------------------------------------------------------------------------------------
 
     def save_project(self, path: Path) -> None:
-        """Write a project file, with the clip in it where that is on the disk."""
+        """Write a project file of how things are now, with the clip in it where that is on the disk.
+
+        Work goes on meanwhile.
+
+        Raises:
+            SessionLimit: the disk does not take it.
+        """
         with self._open():
-            write_project(self._editor.store, path, self.media)
+            moment, media = self._editor.store.moment(), self.media
+        with moment:
+            write_project(moment, path, media)
 
     def script(self, clip: str | None = None) -> str:
         """A Python script that does it all again, with the clip at this path, or beside it under its own name."""
@@ -265,9 +295,11 @@ class Session:
             job.cancel()
             job.wait()
         with self._lock:
-            self._editor.store.close()
+            self._editor.close()
             self.video.close()
         self.news.tell()
+        if self._claim is not None:
+            self._claim.release()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 

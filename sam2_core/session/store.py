@@ -6,7 +6,7 @@
     commands-0.jsonl    one command a line; the number of a line is the number of the command
     masks-0.bin         records of what commands did to the masks of a frame
 
-A record is whole or it is not there: it carries its length and a checksum, and a line carries its end. The masks that
+A record (:mod:`sam2_core.session.records`) is whole or it is not there, and a line carries its end. The masks that
 answer a prompt are written before its command, those of a sweep after it, one record for each frame as soon as it is
 finished. So at any moment the process may be killed: what is torn, or belongs to no command, lies at the end and is cut
 off. Commands are forced to the disk and masks with them, those of a sweep at its end.
@@ -15,31 +15,67 @@ off. Commands are forced to the disk and masks with them, those of a sweep at it
 from __future__ import annotations
 
 import errno
-import math
 import os
-import struct
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
 
 from sam2_core.errors import ProjectError, SessionLimit
-from sam2_core.results import LARGEST_OBJECT_ID, ObjectMask
-from sam2_core.rle import Rle
+from sam2_core.session import records
 from sam2_core.session.command_json import LONGEST_LINE, from_json, to_json
 from sam2_core.session.commands import Command, UseModel
 from sam2_core.session.document import Change
 from sam2_core.session.header import Header
 
-MOST_COMMANDS = 200_000
-_LARGEST_RECORD = 64 * 2**20
-_FRAME = struct.Struct("<II")  # length, checksum
-_CHANGE = struct.Struct("<IIbB")  # command, frame, step, objects
-_MASK = struct.Struct("<BBffI")  # object, flags, predicted IoU, object score, bytes
-_HAS_MASK, _NO_MASK, _ENDED = 1, 2, 4
+MOST_COMMANDS = 50_000
+"""In one log."""
+MOST_RECORDS = 1_000_000
+"""In one file of masks: a clip of 10,000 frames, tracked both ways fifty times."""
+_START_ANEW = "take the masks home, and import them into a new session"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """Bounds on the files of one session.
+
+    Attributes:
+        total_bytes: of both together.
+        log_bytes: of the commands, all of which are in memory; the masks that people paint and import are among them.
+    """
+
+    total_bytes: int = 2**40
+    log_bytes: int = 2**40
+
+
+class Moment:
+    """What the files of a session hold at one moment, to be read to their ends then.
+
+    It can be read while more is written, and after the files were deleted: they are open. Closed by its ``with`` block.
+
+    Attributes:
+        header: what the session is about.
+        files: the log and the masks, each with its length in bytes.
+    """
+
+    def __init__(self, folder: Path, header: Header, lengths: tuple[int, int]) -> None:
+        self.header = header
+        with ExitStack() as opened:
+            names = (header.commands_file, header.masks_file)
+            log, masks = (opened.enter_context((folder / name).open("rb")) for name in names)
+            self.files = ((log, lengths[0]), (masks, lengths[1]))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Moment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
 
 
 class Store:
@@ -48,7 +84,7 @@ class Store:
     Args:
         folder: which is there.
         header: what the session is about, and which files are in force; they are made if they are not there.
-        most_bytes: that both files may have together.
+        limits: what they may take.
 
     Attributes:
         commands: of the log, in their order.
@@ -57,11 +93,12 @@ class Store:
         ProjectError: what is there is damaged beyond a torn end.
     """
 
-    def __init__(self, folder: Path, header: Header, most_bytes: int = 2**40) -> None:
+    def __init__(self, folder: Path, header: Header, limits: StoreLimits | None = None) -> None:
         self.folder = folder
         self.header = header
         self.commands: list[Command] = []
-        self._most_bytes = most_bytes
+        self._limits = limits or StoreLimits()
+        self._records = 0
         self._places: dict[int, list[int]] = defaultdict(list)  # of a command's records
         self._log = _open(folder / header.commands_file)
         self._masks = _open(folder / header.masks_file)
@@ -88,17 +125,17 @@ class Store:
         """
         number, line = len(self.commands), (to_json(command) + "\n").encode("ascii")
         if number >= MOST_COMMANDS:
-            raise SessionLimit(f"a session has {MOST_COMMANDS:,} commands at most; save it and start a new one.")
+            raise SessionLimit(f"a session has {MOST_COMMANDS:,} commands at most; {_START_ANEW}.")
         if len(line) > LONGEST_LINE:
             raise SessionLimit(f"a command takes {LONGEST_LINE:,} bytes at most; give simpler masks.")
         masks, log = self._masks.tell(), self._log.tell()
         try:
             if change is not None:
                 self.add_change(number, change)
-            _append(self._log, line, self._room)
+            _append(self._log, line, min(self._room, self._limits.log_bytes - log))
             self.sync()
         except SessionLimit:  # what was refused must not be there after a restart
-            self._places.pop(number, None)
+            self._records -= len(self._places.pop(number, ()))
             _cut(self._masks, masks)
             _cut(self._log, log)
             raise
@@ -111,12 +148,11 @@ class Store:
         Raises:
             SessionLimit: there is no room.
         """
-        payload = _pack(number, change)
-        if len(payload) > _LARGEST_RECORD:
-            raise SessionLimit(f"a frame's masks take {_LARGEST_RECORD:,} bytes at most; track fewer objects.")
+        if self._records >= MOST_RECORDS:
+            raise SessionLimit(f"a session has {MOST_RECORDS:,} changes of a frame at most; {_START_ANEW}.")
         place = self._masks.tell()
-        _append(self._masks, _FRAME.pack(len(payload), zlib.crc32(payload)) + payload, self._room)
-        self._places[number].append(place)
+        _append(self._masks, records.pack(number, change), self._room)
+        self._note_record(number, place)
 
     def changes(self, number: int) -> Iterator[Change]:
         """What a command did, in its order."""
@@ -124,10 +160,10 @@ class Store:
         with (self.folder / self.header.masks_file).open("rb") as file:
             for place in places:
                 file.seek(place)
-                payload = _read_record(file)
+                payload = records.read(file)
                 if not payload:
                     raise ProjectError("the masks of this session changed on disk; open it again.")
-                yield self._unpack(payload)[1]
+                yield records.unpack(payload, self.header)[1]
 
     def count(self, number: int) -> int:
         """How many frames a command has changed."""
@@ -145,6 +181,10 @@ class Store:
         except OSError as error:
             raise _not_saved(error) from error
 
+    def moment(self) -> Moment:
+        """What is in the files now."""
+        return Moment(self.folder, self.header, (self._log.tell(), self._masks.tell()))
+
     def close(self) -> None:
         """Let go of the files."""
         self._log.close()
@@ -155,7 +195,7 @@ class Store:
         header = replace(self.header, generation=self.header.generation + 1)
         for name in (header.commands_file, header.masks_file):  # of an attempt that was killed
             (self.folder / name).unlink(missing_ok=True)
-        return Store(self.folder, header, self._most_bytes)
+        return Store(self.folder, header, self._limits)
 
     def delete(self) -> None:
         """Let go of the files, and delete them."""
@@ -165,7 +205,11 @@ class Store:
 
     @property
     def _room(self) -> int:
-        return self._most_bytes - self.nbytes
+        return self._limits.total_bytes - self.nbytes
+
+    def _note_record(self, number: int, place: int) -> None:
+        self._places[number].append(place)
+        self._records += 1
 
     def _read_log(self) -> None:
         end = 0
@@ -182,63 +226,19 @@ class Store:
     def _read_masks(self) -> None:
         place = end = 0
         with (self.folder / self.header.masks_file).open("rb") as file:
-            while (payload := _read_record(file)) is not None:
+            for count, payload in enumerate(iter(lambda: records.read(file), None)):
+                if count >= MOST_RECORDS:
+                    raise ProjectError(
+                        f"a session has {MOST_RECORDS:,} changes of a frame at most; this file has more."
+                    )
                 if payload:  # else it is damaged: its masks are lost, and no others
-                    number, _ = self._unpack(payload)
+                    number, _ = records.unpack(payload, self.header)
                     if number >= len(self.commands):
                         break  # the process was killed before it wrote the command
-                    self._places[number].append(place)
+                    self._note_record(number, place)
                     end = file.tell()
                 place = file.tell()
         _cut(self._masks, end)
-
-    def _unpack(self, payload: bytes) -> tuple[int, Change]:
-        try:
-            number, frame, step, count = _CHANGE.unpack_from(payload)
-            place, masks, ended = _CHANGE.size, dict[int, ObjectMask | None](), set[int]()
-            for _ in range(count):
-                object_id, flags, iou, score, size = _MASK.unpack_from(payload, place)
-                place += _MASK.size
-                data, place = payload[place : place + size], place + size
-                if not 1 <= object_id <= LARGEST_OBJECT_ID or not math.isfinite(iou) or not math.isfinite(score):
-                    raise ValueError("a number is out of range")
-                if flags & _HAS_MASK:
-                    mask = Rle(self.header.height, self.header.width, data)
-                    masks[object_id] = ObjectMask(object_id, mask, iou, score)
-                elif flags & _NO_MASK:
-                    masks[object_id] = None
-                if flags & _ENDED:
-                    ended.add(object_id)
-            if frame >= self.header.frames or step not in (-1, 0, 1) or place != len(payload):
-                raise ValueError("a number is out of range")
-        except (ValueError, struct.error) as error:
-            raise ProjectError(f"the masks of this session cannot be read ({error}); the file is damaged.") from error
-        return number, Change(frame, masks, step, frozenset(ended))
-
-
-def _pack(number: int, change: Change) -> bytes:
-    parts = []
-    objects = sorted(change.masks.keys() | change.ended)
-    for object_id in objects:
-        mask = change.masks.get(object_id)
-        kind = _HAS_MASK if mask else _NO_MASK if object_id in change.masks else 0
-        flags = kind | (_ENDED if object_id in change.ended else 0)
-        data = mask.mask.data if mask else b""
-        iou, score = (mask.predicted_iou, mask.object_score) if mask else (0.0, 0.0)
-        parts.append(_MASK.pack(object_id, flags, iou, score, len(data)) + data)
-    return _CHANGE.pack(number, change.frame_index, change.step, len(objects)) + b"".join(parts)
-
-
-def _read_record(file: BinaryIO) -> bytes | None:
-    """The next record's content; empty where it is damaged, and ``None`` where the file ends, or is torn."""
-    head = file.read(_FRAME.size)
-    if len(head) < _FRAME.size:
-        return None
-    length, checksum = _FRAME.unpack(head)
-    payload = file.read(length) if length <= _LARGEST_RECORD else b""
-    if len(payload) < length:
-        return None
-    return payload if zlib.crc32(payload) == checksum else b""
 
 
 def _open(path: Path) -> FileIO:
@@ -255,7 +255,7 @@ def _append(file: FileIO, data: bytes, room: int) -> None:
     """Write at the end, all of it or nothing."""
     end = file.tell()
     if len(data) > room:
-        raise SessionLimit("this session has used up its room on the disk; save the project and start a new session.")
+        raise SessionLimit(f"this session has used up its room on the disk; {_START_ANEW}.")
     try:
         if file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -38,6 +38,8 @@ class Behaviour:
             stable than the model's limit.
         hard_prompted_masks: prompted frames enter memory as 0 and 1 instead of probabilities.
         objects_apart: objects may not overlap in the results.
+        exact_given_masks: a mask that a person gave is shown pixel by pixel; otherwise as the model's low-resolution
+            version of it. What is remembered of it is the same.
     """
 
     corrections: Corrections = Corrections.STICK
@@ -48,6 +50,7 @@ class Behaviour:
     dynamic_multimask: bool = True
     hard_prompted_masks: bool = True
     objects_apart: bool = False
+    exact_given_masks: bool = True
 
 
 STUDIO = Behaviour()
@@ -59,5 +62,6 @@ OFFICIAL = Behaviour(
     policy=PaperPolicy(),
     memory_dtype=torch.bfloat16,
     hole_area=0,  # the released code fills holes on CUDA only
+    exact_given_masks=False,
 )
 """The released predictor with its default settings on a CPU, to the letter."""

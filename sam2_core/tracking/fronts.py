@@ -48,7 +48,12 @@ Fronts: TypeAlias = tuple[Front, ...]
 
 def said(fronts: Fronts, frame: int) -> Fronts:
     """Something was said on a frame: news go outward from it."""
-    return _with(_with(fronts, Front(frame, 1, frame)), Front(frame - 1, -1, frame - 1))
+    return said_after(_with(fronts, Front(frame, 1, frame)), frame - 1)
+
+
+def said_after(fronts: Fronts, frame: int) -> Fronts:
+    """What is said on the next frame is news for this one, and for those before it alone."""
+    return _with(fronts, Front(frame, -1, frame))
 
 
 def passed(fronts: Fronts, frame: int, step: int, *, ended: bool) -> Fronts:

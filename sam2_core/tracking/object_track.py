@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from sam2_core.model import MaskPrediction, Selection
 from sam2_core.prompts import Prompt
 from sam2_core.results import Masklet, ObjectMask
+from sam2_core.rle import Rle
 from sam2_core.tracking.memory_bank import MemoryBank
 
 
@@ -23,6 +25,7 @@ class Interaction:
         base_logits: low-resolution logits of the mask that was there before anything was said, if any.
         replaced: the published mask that was there before, if any.
         conditioning: whether the answer is final for this frame.
+        given: the mask at the video's size, where it is shown exactly as a person gave it.
         standing: a final answer that this one may question but not replace (released behaviour only).
     """
 
@@ -32,6 +35,7 @@ class Interaction:
     base_logits: Tensor | None
     replaced: ObjectMask | None
     conditioning: bool
+    given: Rle | None = None
     standing: Selection | None = None
 
 
@@ -58,6 +62,15 @@ class ObjectTrack:
     logits: dict[int, Tensor] = field(default_factory=dict)
     visited: dict[int, int] = field(default_factory=dict)
     resume: tuple[int, int] | None = None
+
+    def tensors(self) -> Iterator[Tensor]:
+        """The large ones that stay: memories of prompted frames, and the decoder's answers to prompts."""
+        for entry in self.bank.conditioning.values():
+            yield from (entry.map_dhw, entry.pointer_c)
+        for interaction in self.interactions.values():
+            yield interaction.selection.logits_bhw
+            if interaction.candidates is not None:
+                yield interaction.candidates.logits_bmhw
 
     def settled(self) -> ObjectTrack:
         """A copy that shares nothing that changes, without memories of tracked frames.

@@ -6,7 +6,7 @@ a square of ``image_size`` pixels: a frame is stretched to it, so x and y scale 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from enum import Enum
 
 import numpy as np
@@ -67,6 +67,14 @@ def model_mask(mask: Rle, size: int) -> Tensor:
     return (pixels >= 0.5).float()
 
 
+def stretched(mask: Rle, height: int, width: int) -> Rle:
+    """A given mask of any size at the video's; the same, pixel by pixel, where it has that size already."""
+    if (mask.height, mask.width) == (height, width):
+        return mask
+    pixels = torch.from_numpy(mask.decode()).float()[None, None]
+    return Rle.encode(F.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)[0, 0].numpy() >= 0.5)
+
+
 def low_resolution(mask_1hw: Tensor, size: int) -> Tensor:
     """A mask of 0 and 1 as the decoder would have drawn it: logits of -10 and 10 at ``[size, size]``."""
     logits = (mask_1hw * 2 - 1) * GIVEN_MASK_LOGIT
@@ -86,17 +94,19 @@ def set_apart(logits_bhw: Tensor) -> Tensor:
     return torch.where(rows == owner, logits_bhw, logits_bhw.clamp(max=_OVERLAPPED_LOGIT))
 
 
-def video_masks(logits: Sequence[Tensor], height: int, width: int, *, apart: bool = False) -> list[Rle]:
-    """Masks of several objects at the video's size; at that size they are together only where they must be.
+def given_logits(mask: Rle, device: torch.device) -> Tensor:
+    """A mask at the video's size as logits of -10 and 10, ``[1, H, W]``."""
+    return (torch.from_numpy(mask.decode()).to(device).float()[None] * 2 - 1) * GIVEN_MASK_LOGIT
 
-    Shapes: every entry of ``logits`` is ``[4h, 4w]``.
+
+def video_masks(logits: Iterable[Tensor], *, apart: bool = False) -> list[Rle]:
+    """Masks of several objects; at the video's size they are together in memory only where they must be.
+
+    Shapes: every entry of ``logits`` is ``[1, H, W]``.
     """
-    batches = [torch.stack(tuple(logits))] if apart and logits else [one[None] for one in logits]
-    return [
-        Rle.encode(mask.cpu().numpy())
-        for batch in batches
-        for mask in video_logits(batch, height, width, apart=apart) > 0
-    ]
+    together = list(logits) if apart else []
+    shown = set_apart(torch.cat(together)).split(1) if together else logits
+    return [Rle.encode((one[0] > 0).cpu().numpy()) for one in shown]
 
 
 def fill_holes(logits_bhw: Tensor, largest: int) -> Tensor:

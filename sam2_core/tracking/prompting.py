@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from sam2_core.media.frames import Video
 from sam2_core.model import SAM2, MaskPrediction, MemoryContext, Selection
 from sam2_core.prompts import Prompt
 from sam2_core.tracking import steps
@@ -14,7 +15,7 @@ from sam2_core.tracking.behaviour import Behaviour, Corrections, History
 from sam2_core.tracking.features import FrameFeatures
 from sam2_core.tracking.memory_bank import MemoryEntry, gather
 from sam2_core.tracking.object_track import Interaction, ObjectTrack
-from sam2_core.tracking.pixels import low_resolution, model_mask
+from sam2_core.tracking.pixels import low_resolution, model_mask, stretched
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,13 @@ class Prompter:
         model: in evaluation mode.
         features: of the video's frames.
         behaviour: the tracker's.
-        frame_count: of the video.
+        video: that is segmented.
     """
 
     model: SAM2
     features: FrameFeatures
     behaviour: Behaviour
-    frame_count: int
+    video: Video
 
     def answer(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> Interaction:
         """The answer to all that is now said; ``track`` stays as it is, but for memories that had to be made."""
@@ -44,6 +45,8 @@ class Prompter:
             replaced=earlier.replaced if earlier else track.masklet.get(frame_index),
             conditioning=fresh or self.behaviour.corrections is Corrections.STICK,
         )
+        if interaction.conditioning and self.behaviour.exact_given_masks and prompt.mask_alone is not None:
+            interaction = replace(interaction, given=stretched(prompt.mask_alone, self.video.height, self.video.width))
         if earlier and not interaction.conditioning:
             standing = earlier.selection if earlier.conditioning else earlier.standing
             return replace(interaction, standing=standing)
@@ -71,8 +74,8 @@ class Prompter:
         self, track: ObjectTrack, frame_index: int, prompt: Prompt, fresh: bool
     ) -> tuple[Selection, MaskPrediction | None]:
         features = self.features[frame_index]
-        if prompt.mask is not None and prompt.label_count == 0:
-            return steps.filled(steps.adopt(self.model, features, prompt.mask), self.behaviour), None
+        if prompt.mask_alone is not None:
+            return steps.adopt(self.model, features, prompt.mask_alone), None  # a hole in it is meant
         prediction = self._held_candidates(track, frame_index, prompt)
         if prediction is None:
             context = None if fresh else self._context_of_correction(track, frame_index)
@@ -90,15 +93,15 @@ class Prompter:
         policy, bank = self.behaviour.policy, track.bank
         if self.behaviour.history is History.EVERYTHING:
             conditioning, step = list(bank.conditioning), track.visited[frame_index]
-            attended = policy(frame_index, step, conditioning, bank.tracked, self.frame_count)
+            attended = policy(frame_index, step, conditioning, bank.tracked, len(self.video))
         else:
             for earlier in [f for f in track.unremembered if f != frame_index]:
                 self.remember(track, earlier)
                 track.unremembered.remove(earlier)
             others = sorted(f for f in bank.conditioning if f != frame_index)
             nearest = min(others, key=lambda f: abs(f - frame_index), default=frame_index)
-            attended = policy(frame_index, 1 if nearest <= frame_index else -1, others, (), self.frame_count)
-        return gather([bank], [attended], self.frame_count) if attended.maps else None
+            attended = policy(frame_index, 1 if nearest <= frame_index else -1, others, (), len(self.video))
+        return gather([bank], [attended], len(self.video)) if attended.maps else None
 
     def _held_candidates(self, track: ObjectTrack, frame_index: int, prompt: Prompt) -> MaskPrediction | None:
         """The decoder's answer to the same words, so that a choice is among the masks that were shown."""

@@ -1,15 +1,21 @@
-"""From answers to masklets: logits are held where they may be asked for, masks are kept at the video's size."""
+"""From answers to masklets: logits are held where they may be asked for, masks are kept at the video's size.
+
+What a person gave is published as they gave it, and not as the model sees it, on whose coarse grid a thin line or a
+single pixel would be lost.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from torch import Tensor
+
 from sam2_core.media.frames import Video
 from sam2_core.model import Selection
 from sam2_core.results import ObjectMask
 from sam2_core.tracking.object_track import ObjectTrack
-from sam2_core.tracking.pixels import video_masks
+from sam2_core.tracking.pixels import given_logits, video_logits, video_masks
 
 Scores: TypeAlias = dict[int, tuple[float, float]]
 """Predicted IoU and object score by object id."""
@@ -36,10 +42,18 @@ def publish(
     Where objects may not overlap (``apart``), a new mask also cuts those that are there.
     """
     shown = [track for track in tracks if track.object_id in scores or (apart and frame_index in track.logits)]
-    masks = video_masks([track.logits[frame_index] for track in shown], video.height, video.width, apart=apart)
+    masks = video_masks((_shown_logits(track, frame_index, video) for track in shown), apart=apart)
     for track, mask in zip(shown, masks, strict=True):
         if track.object_id in scores:
             iou, score = scores[track.object_id]
         else:
             iou, score = track.masklet[frame_index].predicted_iou, track.masklet[frame_index].object_score
         track.masklet[frame_index] = ObjectMask(track.object_id, mask, iou, score)
+
+
+def _shown_logits(track: ObjectTrack, frame_index: int, video: Video) -> Tensor:
+    """``[1, H, W]``."""
+    logits, interaction = track.logits[frame_index], track.interactions.get(frame_index)
+    if interaction is not None and interaction.given is not None:
+        return given_logits(interaction.given, logits.device)
+    return video_logits(logits[None], video.height, video.width)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sam2_core.errors import PromptError
 from sam2_core.media.frames import Video
-from sam2_core.model import SAM2, Selection
+from sam2_core.model import SAM2, ImageFeatures, Selection
 from sam2_core.prompts import CANDIDATES, Prompt
 from sam2_core.results import FrameResult, ObjectMask
 from sam2_core.tracking import steps
@@ -24,10 +24,11 @@ from sam2_core.tracking.features import FrameFeatures
 from sam2_core.tracking.memory_bank import MemoryEntry, gather
 from sam2_core.tracking.object_track import Interaction, ObjectTrack
 from sam2_core.tracking.passes import Pass, later, plan
-from sam2_core.tracking.pixels import video_masks
+from sam2_core.tracking.pixels import video_logits, video_masks
 from sam2_core.tracking.policies import Attended, Direction
 from sam2_core.tracking.prompting import Prompter
 from sam2_core.tracking.publishing import Scores, hold, publish
+from sam2_core.tracking.shared_cache import SharedCache
 
 _OBJECTS_AT_ONCE = 8
 """Objects that one batch takes at most; beyond this, memory grows and speed does not."""
@@ -42,14 +43,21 @@ class Tracker:
         model: in evaluation mode.
         video: its frames are read when they are needed.
         behaviour: :data:`STUDIO` by default; :data:`OFFICIAL` for the released predictor.
+        cache: of image features, which trackers may share; ``None`` makes one of its own.
     """
 
-    def __init__(self, model: SAM2, video: Video, behaviour: Behaviour = STUDIO) -> None:
+    def __init__(
+        self,
+        model: SAM2,
+        video: Video,
+        behaviour: Behaviour = STUDIO,
+        cache: SharedCache[ImageFeatures] | None = None,
+    ) -> None:
         self.model = model
         self.video = video
         self.behaviour = behaviour
         self.tracks: dict[int, ObjectTrack] = {}
-        self.features = FrameFeatures(model, video)
+        self.features = FrameFeatures(model, video, cache)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -104,7 +112,9 @@ class Tracker:
         """
         self._check_frame(frame_index)
         track = self.tracks.get(object_id) or ObjectTrack(object_id)
-        return self._shown(object_id, self._prompter.answer(track, frame_index, prompt).selection)
+        interaction = self._prompter.answer(track, frame_index, prompt)
+        shown = self._shown(object_id, interaction.selection)
+        return shown if interaction.given is None else replace(shown, mask=interaction.given)
 
     def clear(self, object_id: int, frame_index: int) -> FrameResult:
         """Take back all that was said about an object on a frame; a mask that was tracked there before comes back.
@@ -229,7 +239,7 @@ class Tracker:
             raise PromptError(f"the video has frames 0 to {len(self.video) - 1}; got frame {frame_index}.")
 
     def _shown(self, object_id: int, selection: Selection) -> ObjectMask:
-        (mask,) = video_masks(list(selection.logits_bhw), self.video.height, self.video.width)
+        (mask,) = video_masks([video_logits(selection.logits_bhw, self.video.height, self.video.width)])
         return ObjectMask(object_id, mask, float(selection.iou_b[0]), float(selection.object_score_b[0]))
 
     def _interaction(self, object_id: int, frame_index: int) -> Interaction:
@@ -240,7 +250,7 @@ class Tracker:
 
     @property
     def _prompter(self) -> Prompter:
-        return Prompter(self.model, self.features, self.behaviour, len(self.video))
+        return Prompter(self.model, self.features, self.behaviour, self.video)
 
     def _remember_prompts(self, tracks: Sequence[ObjectTrack]) -> None:
         """Make the memories of all that was said since they were last made."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from app.proxies import Proxies
 from app.results import make_file
 from app.routes import PREFIX, export_url, routes, static_url
 from sam2_core.config import POCKET
+from sam2_core.errors import VideoError
 from sam2_core.session import Session, SessionManager
 from sam2_core.session.commands import AddObject
 from tests.app.conftest import FRAMES
@@ -88,6 +91,52 @@ def test_the_clip_is_made_once_and_answers_ranges(client: TestClient, session: S
     part = client.get(address(session, "clip.mp4"), headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, whole.content[10:20])
     assert (session.folder / "proxy.mp4").stat().st_mtime_ns == made
+
+
+def test_whoever_goes_away_ends_the_making_of_a_clip_for_nobody(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, may_end = list[Path](), threading.Event()
+
+    def make(_video: object, path: Path) -> None:
+        made.append(path)
+        assert may_end.wait(60)
+        path.write_bytes(b"clip")
+
+    monkeypatch.setattr("app.proxies.write_proxy", make)
+
+    async def visits() -> list[Path]:
+        proxies = Proxies()
+        impatient, patient = (asyncio.create_task(proxies.of(session)) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        late = asyncio.create_task(proxies.of(session))
+        await asyncio.sleep(0)
+        may_end.set()
+        paths = list(await asyncio.gather(patient, late))
+        assert proxies._making == {}
+        return paths
+
+    path = session.folder / "proxy.mp4"
+    assert asyncio.run(visits()) == [path, path]
+    assert made == [path]
+
+
+def test_a_clip_that_could_not_be_made_is_tried_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_video: object, _path: Path) -> None:
+        raise VideoError("the disk is full")
+
+    async def visits() -> Path:
+        proxies = Proxies()
+        for _ in range(2):
+            with pytest.raises(VideoError, match="the disk is full"):
+                await proxies.of(session)
+        monkeypatch.undo()
+        return await proxies.of(session)
+
+    monkeypatch.setattr("app.proxies.write_proxy", fail)
+    assert asyncio.run(visits()).exists()
 
 
 def test_a_clip_that_is_gone_is_one_sentence_and_leaves_nothing(

@@ -58,7 +58,7 @@ def test_an_upload_is_ready_for_masks_or_one_sentence(
         assert len(told) == 1
         assert SENTENCE.fullmatch(told[0])
         assert not path.exists()
-        assert list(root.iterdir()) == []
+        assert list(root.glob("[!.]*")) == []
         return
 
     assert told == []

@@ -44,8 +44,20 @@ def test_a_line_is_for_people_too() -> None:
 
 
 def test_a_command_as_python_is_itself() -> None:
-    names = {kind.__name__: kind for kind in (Box, Direction, EditObject, Point, PromptKind, RemovePrompt, Rle)}
-    names |= {kind.__name__: kind for kind in (AddPoint, SetBox, SetMask, Track)}
+    kinds: list[type] = [
+        AddPoint,
+        Box,
+        Direction,
+        EditObject,
+        Point,
+        PromptKind,
+        RemovePrompt,
+        Rle,
+        SetBox,
+        SetMask,
+        Track,
+    ]
+    names = {kind.__name__: kind for kind in kinds}
     for command in (
         AddPoint(1, 2, Point(0.1, 1 / 3)),
         SetBox(1, 2, Box(0, 0, 0.5, 1)),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import ProjectError, PromptError, SessionLimit
+from sam2_core.prompts import Point
 from sam2_core.rle import Rle
 from sam2_core.session.command_json import from_json, to_json
 from sam2_core.session.commands import AddPoint, ClearFrame, ImportMasks, SetMask, Undo
@@ -60,6 +61,55 @@ def test_clearing_the_first_frame_leaves_the_others(tmp_path: Path) -> None:
     session.do(ImportMasks.of({1: {3: disc(3), 4: disc(4)}}, 1))
     session.do(ClearFrame(1, 3))
     assert sorted(session.document.masklets()[1]) == [4]
+
+
+def test_whoever_takes_back_the_first_mask_of_a_stretch_keeps_the_others_and_can_track(tmp_path: Path) -> None:
+    session = session_in(tmp_path)
+    session.do(ImportMasks.of({1: GIVEN[7]}, 1))
+    session.do(ClearFrame(1, 3))
+    assert {frame: mask.mask for frame, mask in session.document.masklets()[1].items()} == {
+        frame: GIVEN[7][frame] for frame in (4, 5, 9)
+    }
+    assert list(session.document.objects[1].prompts) == [9, 4]
+    masks = tracked(session)[1]
+    assert sorted(masks) == list(range(20))
+    assert {frame: masks[frame].mask for frame in (4, 5, 9)} == {frame: GIVEN[7][frame] for frame in (4, 5, 9)}
+    session.close()
+    again = session_in(tmp_path)
+    assert again.document.masklets()[1] == masks
+    again.do(AddPoint(1, 15, THERE))
+    again.use("other", fake_model())
+    assert list(again.document.objects[1].prompts) == [4, 9, 15]
+
+
+def test_an_import_of_which_all_is_taken_back_has_no_masks_and_can_be_prompted(tmp_path: Path) -> None:
+    session = session_in(tmp_path)
+    session.do(ImportMasks.of({1: {3: disc(3), 4: disc(4)}}, 1))
+    tracked(session)
+    session.do(ClearFrame(1, 3))
+    session.do(ClearFrame(1, 4))
+    assert session.document.masklets() == {1: {}}
+    with pytest.raises(PromptError, match="nothing to track yet"):
+        session.track()
+    session.do(AddPoint(1, 0, HERE))
+    assert sorted(tracked(session)[1]) == list(range(20))
+
+
+def test_masks_that_rest_on_a_taken_back_correction_go_and_imported_ones_stay(tmp_path: Path) -> None:
+    source, session = session_in(tmp_path / "source", 60), session_in(tmp_path / "it", 60)
+    source.do(AddPoint(1, 0, HERE))
+    given = {frame: mask.mask for frame, mask in tracked(source)[1].items()}
+    session.do(ImportMasks.of({1: given}, 1))
+    session.do(AddPoint(1, 3, Point(0.1, 0.1)))
+    changed = {frame for frame, mask in tracked(session)[1].items() if mask.mask != given[frame]}
+    assert {1, 3, 4} <= changed < set(range(1, 30))
+    session.do(ClearFrame(1, 0))
+    session.do(ClearFrame(1, 3))
+    state = session.document.objects[1]
+    assert {frame: mask.mask for frame, mask in state.masklet.items()} == {
+        frame: mask for frame, mask in given.items() if frame not in changed | {0}
+    }
+    assert sorted(tracked(session)[1]) == list(range(60))
 
 
 def test_an_import_survives_a_restart_and_another_model(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Who may open a session, how it is found, when it rests, when it ends."""
 
 import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from sam2_core.errors import CheckpointError, SessionLimit, SessionNotFound, Vid
 from sam2_core.media import MediaLimits, Video
 from sam2_core.model import SAM2
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
+from sam2_core.session.commands import AddObject, Undo
+from sam2_core.session.folder_lock import FolderLock
 from sam2_core.session.store import Store
 from sam2_core.weights import Progress
 from tests.fakes import fake_model
@@ -56,6 +61,16 @@ def managers() -> Iterator[list[SessionManager]]:
 def manager_with(managers: list[SessionManager], limits: Limits | None = None) -> SessionManager:
     managers.append(SessionManager(ModelPool(load), limits))
     return managers[-1]
+
+
+def noting(close: Callable[[Any], None], seen: list[object]) -> Callable[[Any], None]:
+    """The same function, which notes what it closes."""
+
+    def noted(self: object) -> None:
+        seen.append(self)
+        close(self)
+
+    return noted
 
 
 def age(session: Session, seconds: float) -> None:
@@ -118,7 +133,7 @@ def test_a_broken_upload_is_one_sentence_and_leaves_nothing(
     assert str(tmp_path) not in str(raised.value)
     assert len(manager) == 0
     (root,) = places.iterdir()
-    assert list(root.iterdir()) == []
+    assert list(root.glob("[!.]*")) == []
     manager.shut_down()
     assert list(places.iterdir()) == []
 
@@ -130,7 +145,7 @@ def test_an_upload_that_is_gone_is_one_sentence(managers: list[SessionManager], 
 
 def test_a_model_that_cannot_be_had_opens_nothing(managers: list[SessionManager], picture: Path) -> None:
     manager = manager_with(managers)
-    with pytest.raises(CheckpointError, match="cannot be reached"):
+    with pytest.raises(CheckpointError, match="sam2.1-hiera-tiny cannot be had right now; choose pocket"):
         manager.open(picture, "sam2.1-hiera-tiny")
     with pytest.raises(CheckpointError, match="no model of that name"):
         manager.open(picture, str(picture))  # a path is not a name
@@ -193,7 +208,13 @@ def test_whoever_comes_back_while_the_session_goes_to_rest_waits_for_it(
     session = manager.open(picture, "pocket")
     closing, may_end, found = threading.Event(), threading.Event(), list[Session]()
     close = session.close
-    monkeypatch.setattr(session, "close", lambda: (closing.set(), may_end.wait(10), close()))
+
+    def slow_close() -> None:
+        closing.set()
+        may_end.wait(10)
+        close()
+
+    monkeypatch.setattr(session, "close", slow_close)
     age(session, 61)
     resting = threading.Thread(target=manager.sweep)
     resting.start()
@@ -233,7 +254,7 @@ def test_sessions_survive_a_restart(managers: list[SessionManager], upload: Path
     back.do(click(1, 0))
     assert sorted(tracked(back)[1]) == [0, 1, 2, 3, 4]
     managers[1].close(session.token)
-    assert list((tmp_path / "root").iterdir()) == []
+    assert list((tmp_path / "root").glob("[!.]*")) == []
 
 
 def test_two_who_come_back_at_once_find_one_session(managers: list[SessionManager], picture: Path) -> None:
@@ -284,16 +305,14 @@ def test_opening_that_fails_midway_leaves_nothing_open(
 ) -> None:
     managers.append(SessionManager(ModelPool(load), root=tmp_path / "root"))
     closed: list[object] = []
-    close = Video.close
-    monkeypatch.setattr(Video, "close", lambda self: (closed.append(self), close(self)))
-    stores: list[Store] = []
-    end = Store.close
-    monkeypatch.setattr(Store, "close", lambda self: (stores.append(self), end(self)))
+    stores: list[object] = []
+    for kind, seen in ((Video, closed), (Store, stores)):
+        monkeypatch.setattr(kind, "close", noting(kind.close, seen))
     with pytest.raises(CheckpointError):
         managers[0].ingest(upload, "sam2.1-hiera-tiny")
     assert len(stores) == 1
     assert len(closed) == 2  # once looked at, once opened
-    assert list((tmp_path / "root").iterdir()) == []
+    assert list((tmp_path / "root").glob("[!.]*")) == []
     assert len(managers[0]) == 0
 
 
@@ -367,3 +386,160 @@ def test_a_model_is_loaded_once_however_many_ask() -> None:
     for thread in threads:
         thread.join()
     assert loads == ["pocket"]
+
+
+def test_models_that_somebody_uses_and_those_asked_for_last_are_kept() -> None:
+    loads: list[str] = []
+
+    def noted(name: str, *, progress: Progress | None = None) -> SAM2:
+        del progress
+        loads.append(name)
+        return fake_model()
+
+    pool = ModelPool(noted, kept=1)
+    used = pool.get("pocket")
+    pool.get("sam2.1-hiera-tiny")
+    pool.get("sam2.1-hiera-small")
+    assert pool.get("pocket") is used
+    assert loads == ["pocket", "sam2.1-hiera-tiny", "sam2.1-hiera-small"]
+    pool.get("sam2.1-hiera-small")  # nobody has used it since
+    assert loads[3:] == ["sam2.1-hiera-small"]
+
+
+def test_a_model_that_cannot_be_had_says_what_a_visitor_can_do(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        ModelPool(load).get("sam2-hiera-large")
+    assert str(raised.value) == (
+        "the model sam2-hiera-large cannot be had right now; choose pocket, which needs no download, or try again "
+        "later. The program's log says why."
+    )
+    assert "the Hub cannot be reached" in caplog.text
+
+
+# One budget, one folder, nobody waits for somebody else ---------------------------------------------------------------
+
+
+def test_a_session_that_wakes_slowly_keeps_nobody_waiting(
+    managers: list[SessionManager], picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    slow, quick, third = (manager.open(picture, "pocket") for _ in range(3))
+    for session in (slow, quick):
+        age(session, 61)
+    manager.sweep()
+    waking, may_go_on = threading.Event(), threading.Event()
+    get, first = manager.models.get, [True]
+
+    def slow_once(name: str) -> SAM2:
+        if first:
+            first.clear()
+            waking.set()
+            assert may_go_on.wait(60)
+        return get(name)
+
+    monkeypatch.setattr(manager.models, "get", slow_once)
+    coming = threading.Thread(target=manager.get, args=(slow.token,))
+    coming.start()
+    assert waking.wait(60)
+    assert manager.get(quick.token).token == quick.token
+    assert manager.get(third.token) is third
+    manager.close(third.token)
+    may_go_on.set()
+    coming.join()
+    assert {slow.token, quick.token} == set(manager._sessions)
+
+
+def test_a_session_that_is_used_again_does_not_go_to_rest(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(idle_seconds=60))
+    session = manager.open(picture, "pocket")
+    age(session, 61)
+    ((token, since),) = manager._away(detached=60, idle=60)
+    manager.get(session.token)
+    manager._rest(token, since)
+    assert manager.get(session.token) is session
+
+
+def test_a_token_that_nobody_has_sends_nobody_to_rest(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(sessions=1))
+    away = manager.open(picture, "pocket")
+    age(away, 200)
+    with pytest.raises(SessionNotFound):
+        manager.get("guess")
+    assert len(manager) == 1
+
+
+def test_features_of_all_sessions_share_their_room(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(features_bytes=1))
+    sessions = [manager.open(picture, "pocket") for _ in range(3)]
+    for session in sessions:
+        session.do(click())
+    assert len(manager.memory.features._kept) == 1
+    manager.close(sessions[2].token)
+    assert manager.memory.features.nbytes == 0
+
+
+def test_earlier_states_of_all_sessions_share_their_room(managers: list[SessionManager], picture: Path) -> None:
+    manager = manager_with(managers, Limits(history_bytes=40_000))
+    first, second = (manager.open(picture, "pocket") for _ in range(2))
+    for session in (first, second):
+        for _ in range(8):
+            session.do(click())
+    assert 0 < manager.memory.history.nbytes <= 40_000
+    assert len(first._editor._snapshots) < len(second._editor._snapshots)  # whoever was at work longest ago gives way
+    while first.can_undo:
+        first.do(Undo())
+    assert first.document.objects == {}
+    for session in (first, second):
+        manager.close(session.token)
+    assert manager.memory.history.nbytes == 0
+
+
+def test_when_the_memory_of_all_is_used_up_nobody_gets_more_until_somebody_rests(
+    managers: list[SessionManager], picture: Path
+) -> None:
+    manager = manager_with(managers, Limits(work_bytes=8_000, commands_per_second=1e6))
+    away, busy = manager.open(picture, "pocket"), manager.open(picture, "pocket")
+    while not manager.memory.full:
+        away.do(click())
+    with pytest.raises(SessionLimit, match="memory that all visitors share is used up"):
+        away.do(click())
+    with pytest.raises(SessionLimit, match="memory that all visitors share"):
+        busy.do(click())
+    busy.do(AddObject(1))  # which takes nothing
+    with pytest.raises(SessionLimit, match="memory that all visitors share"):
+        manager.open(picture, "pocket")
+    age(away, 200)
+    manager.sweep()
+    busy.do(click())
+    assert away.token not in manager._sessions
+
+
+def test_a_folder_has_one_manager(managers: list[SessionManager], tmp_path: Path) -> None:
+    managers.append(SessionManager(ModelPool(load), root=tmp_path))
+    with pytest.raises(SessionLimit, match="another program works in .* already; end it, or choose another folder"):
+        SessionManager(ModelPool(load), root=tmp_path)
+    managers[0].shut_down()
+    managers.append(SessionManager(ModelPool(load), root=tmp_path))
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from sam2_core.session.folder_lock import FolderLock
+
+lock = FolderLock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_process_holds_no_folder(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(SessionLimit, match="another program"):
+        FolderLock(tmp_path)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    FolderLock(tmp_path).release()

@@ -10,9 +10,11 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,11 @@ from sam2_core.media import open_video
 from sam2_core.rle import Rle
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
 from sam2_core.session.commands import Choose, EditObject, SetMask, Track, Undo
-from sam2_core.session.project import ProjectLimits, unpack_project
+from sam2_core.session.places import size_of
+from sam2_core.session.project import ProjectLimits, unpacked_bytes
 from sam2_core.tracking import Direction
 from sam2_core.weights import load_model
+from tests.fakes import fake_model
 from tests.session.test_manager import load
 from tests.session.working import HERE, THERE, click, tracked
 
@@ -35,7 +39,11 @@ Members = dict[str, bytes]
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[SessionManager]:
-    made = SessionManager(ModelPool(load), Limits(session_bytes=10**6, upload_bytes=10**6), tmp_path / "root")
+    made = SessionManager(
+        ModelPool(load),
+        Limits(log_bytes=10**6, session_bytes=10**6, upload_bytes=10**6, objects=4, prompts=6),
+        tmp_path / "root",
+    )
     yield made
     made.shut_down()
 
@@ -111,6 +119,46 @@ def test_a_full_disk_leaves_no_half_project(
     assert list(folder.iterdir()) == []
 
 
+def test_work_goes_on_while_a_project_is_saved(
+    manager: SessionManager, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, path = worked(manager.open(clip, "pocket")), tmp_path / "it.zip"
+    before, writing, may_end = session.document, threading.Event(), threading.Event()
+    write = zipfile.ZipFile.writestr
+
+    def slow(self: zipfile.ZipFile, name: str, data: str) -> None:
+        write(self, name, data)
+        writing.set()
+        assert may_end.wait(60)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", slow)
+    saving = threading.Thread(target=session.save_project, args=(path,))
+    saving.start()
+    assert writing.wait(60)
+    session.do(click(1, 0))
+    tracked(session)
+    session.use("other", fake_model())  # whose files are others
+    assert session.document != before
+    may_end.set()
+    saving.join()
+    opened = manager.open_project(path)
+    assert opened.document == before
+    assert opened.model_name == "pocket"
+
+
+def test_room_is_made_for_what_a_project_unpacks_to(manager: SessionManager, saved: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(saved) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    padded = zipped({**members, "masks.bin": members["masks.bin"] + b"\0" * 900_000}, tmp_path / "padded.zip")
+    taken = size_of(tmp_path / "root")
+    manager.limits = replace(manager.limits, total_bytes=taken + 10 * padded.stat().st_size)
+    with pytest.raises(SessionLimit, match="no room for more clips"):
+        manager.open_project(padded)
+    assert size_of(tmp_path / "root") == taken
+    manager.limits = replace(manager.limits, total_bytes=taken + 10**6)
+    manager.open_project(zipped({**members, "masks.bin": members["masks.bin"] + b"\0" * 900_000}, padded))
+
+
 # Hostile files --------------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +207,7 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
     "unknown command": (lambda m: {**m, "commands.jsonl": b'{"do": "exec"}\n'}, "cannot be read"),
     "commands that contradict": (
         lambda m: {**m, "commands.jsonl": MODEL + b'{"do": "remove_object", "object_id": 9}\n', "masks.bin": b""},
-        "contradict each other: there is no object 9",
+        "make no sense here: there is no object 9",
     ),
     "a prompt beyond the clip": (
         lambda m: {
@@ -171,6 +219,14 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
         "frames 0 to 5; got frame 99",
     ),
     "too many commands": (lambda m: {**m, "commands.jsonl": b'{"do": "undo"}\n' * 60_000}, "at most"),
+    "too many records": (lambda m: {**m, "masks.bin": record(b"") * 400}, "at most"),
+    "too many objects": (lambda m: commands(m, *(add(k) for k in range(1, 6))), "can be 4 objects at a time"),
+    "too many prompts": (lambda m: commands(m, *(point(1, k) for k in range(6)), point(2, 0)), "on 6 frames"),
+    "too many clicks": (lambda m: commands(m, *[point(1, 0)] * 101), "100 clicks on a frame"),
+    "more runs than pixels": (
+        lambda m: {**m, "masks.bin": change(1, 2, 0, b"\0" * 4 * 64 * 48 + FULL + b"\0" * 4)},
+        "runs",
+    ),
     "an unknown model": (
         lambda m: {**m, "commands.jsonl": b'{"do": "use_model", "name": "evil"}\n', "masks.bin": b""},
         "no model of that name",
@@ -183,6 +239,18 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
     "object 0": (lambda m: {**m, "masks.bin": change(1, 2, 0, FULL, object_id=0)}, "out of range"),
     "a record that is too short": (lambda m: {**m, "masks.bin": record(b"\x01")}, "cannot be read"),
 }
+
+
+def commands(members: Members, *lines: str) -> Members:
+    return {**members, "commands.jsonl": MODEL + "".join(line + "\n" for line in lines).encode(), "masks.bin": b""}
+
+
+def add(object_id: int) -> str:
+    return json.dumps({"do": "add_object", "object_id": object_id})
+
+
+def point(object_id: int, frame: int) -> str:
+    return json.dumps({"do": "add_point", "object_id": object_id, "frame_index": frame, "point": [0.5, 0.5, True]})
 
 
 def _pictures(members: Members, pictures: Members) -> Members:
@@ -198,7 +266,7 @@ def header(members: Members, **changed: object) -> bytes:
 def test_harm_is_one_sentence(
     kind: str, manager: SessionManager, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sam2_core.session.store.MOST_COMMANDS", 50_000)
+    monkeypatch.setattr("sam2_core.session.store.MOST_RECORDS", 300)
     with zipfile.ZipFile(saved) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     do_harm, message = HARM[kind]
@@ -217,9 +285,9 @@ def test_harm_is_one_sentence(
 def test_a_list_of_very_many_members_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zipped({str(k): b"" for k in range(2000)}, tmp_path / "many.zip")
     monkeypatch.setattr("sam2_core.session.project._CHUNK", 20_000)
-    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda _: pytest.fail("it was read"))
+    monkeypatch.setattr(zipfile.ZipFile, "namelist", lambda _: pytest.fail("it was read"))
     with pytest.raises(ProjectError, match="cannot be read"):
-        unpack_project(path, tmp_path, ProjectLimits())
+        unpacked_bytes(path, ProjectLimits())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"GIF89a", b"\0" * 10_000])

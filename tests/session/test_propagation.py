@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -46,9 +47,8 @@ def visits(session: Session, command: Track | None = None) -> Visits:
         seen.append((frame, step, tuple(object_ids), tuple(kept)))
         return visit(frame, step, object_ids, kept)
 
-    tracker.visit = noted  # type: ignore[method-assign]
-    tracked(session, command)
-    del tracker.visit  # type: ignore[method-assign]
+    with mock.patch.object(tracker, "visit", noted):
+        tracked(session, command)
     return seen
 
 
@@ -270,7 +270,7 @@ def test_a_job_that_fails_says_so_and_keeps_what_is_finished(
 
     def break_() -> None:
         if error is None:
-            session._editor.tracker.features._cache.clear()
+            session._editor.tracker.features.forget()
             session.video.close()
         else:
             session._editor.tracker.visit = _raising(error)  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from sam2_core.session.commands import (
     ClearFrame,
     Command,
     EditObject,
+    ImportMasks,
     LockFrame,
     PromptKind,
     Redo,
@@ -30,7 +31,8 @@ from sam2_core.session.commands import (
     Undo,
     UseModel,
 )
-from sam2_core.session.limits import TokenBucket
+from sam2_core.session.limits import TokenBucket, cost
+from sam2_core.session.prompt_edits import MOST_CLICKS
 from sam2_core.session.scheduler import Turns
 from sam2_core.tracking import Direction
 from tests.fakes import HEIGHT, WIDTH, FakeModel, fake_clip, fake_model
@@ -119,7 +121,7 @@ def test_a_painted_mask_replaces_everything_and_clicks_refine_it(opened: Open) -
     session.do(SetMask(1, 0, Rle.encode(SQUARE)))
     given = session.document.result(0)[1]
     assert (given.predicted_iou, given.object_score) == (1.0, 10.0)
-    assert (given.mask.decode() == SQUARE).mean() > 0.9
+    assert given.mask == Rle.encode(SQUARE)
     session.do(click(point=THERE))
     assert session.document.prompts(0)[1] == Prompt(points=(THERE,), mask=Rle.encode(SQUARE))
 
@@ -183,13 +185,56 @@ def test_prompts_that_do_not_fit_change_nothing(opened: Open) -> None:
 
 
 def test_prompts_have_a_speed_limit(opened: Open) -> None:
-    session = opened(limits=type(LIMITS)(prompts_per_second=0.001, previews_per_second=0.001))
+    session = opened(limits=type(LIMITS)(commands_per_second=0.001, previews_per_second=0.001))
     session.do(click())
-    with pytest.raises(SessionLimit, match=r"prompts come faster than 0\.001 a second"):
+    with pytest.raises(SessionLimit, match=r"commands come faster than 0\.001 a second"):
         session.do(click())
     session.preview(1, 0, HERE)
     with pytest.raises(SessionLimit, match="previews come faster"):
         session.preview(1, 0, HERE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        click(),
+        AddObject(2),
+        EditObject(1, name="x"),
+        LockFrame(1, 0, locked=True),
+        RemoveObject(1),
+        ImportMasks((SetMask(3, 0, Rle.empty(HEIGHT, WIDTH)),)),
+        Track(),
+        Undo(),
+        Redo(),
+    ],
+)
+def test_whatever_people_do_has_its_cost(opened: Open, command: Command) -> None:
+    session = opened(limits=type(LIMITS)(commands_per_second=0.5))
+    session.do(click())
+    with pytest.raises(SessionLimit, match="commands come faster"):
+        session.do(command)
+
+
+def test_what_costs_more_makes_the_next_wait_longer() -> None:
+    now = [0.0]
+    bucket = TokenBucket(2, "commands", lambda: now[0])
+    bucket.take()
+    bucket.take(cost(Track()))
+    with pytest.raises(SessionLimit):
+        bucket.take()
+    now[0] = 1.0
+    with pytest.raises(SessionLimit):
+        bucket.take()
+    now[0] = 1.5
+    bucket.take()
+
+
+def test_whoever_works_alone_need_not_wait() -> None:
+    with Session.alone(fake_clip(4), "fake", fake_model()) as session:
+        for _ in range(MOST_CLICKS):
+            session.do(click())
+        with pytest.raises(PromptError, match="100 clicks on a frame; take some back"):
+            session.do(click())
 
 
 def test_a_bucket_fills_again() -> None:
@@ -224,6 +269,42 @@ def test_a_model_that_fails_leaves_no_trace(opened: Open, monkeypatch: pytest.Mo
     assert tracked(session) == tracked(other)
 
 
+SPECKS = Rle.encode(np.random.default_rng(0).random((HEIGHT, WIDTH)) > 0.7)
+"""No model could draw this: every pixel is its own."""
+
+
+def test_a_painted_mask_is_shown_pixel_by_pixel_whatever_happens(tmp_path: Path) -> None:
+    session = session_in(tmp_path, 8)
+
+    def shown() -> Rle:
+        return session.document.result(3)[1].mask
+
+    session.do(click(1, 3))
+    session.do(SetMask(1, 3, SPECKS))
+    assert shown() == SPECKS
+    tracked(session)
+    assert shown() == SPECKS
+    session.do(click(1, 3, THERE))  # now it is the model's answer, which begins with the mask
+    assert shown() != SPECKS
+    session.do(RemovePrompt(1, 3, PromptKind.POINT))
+    assert shown() == SPECKS
+    for _ in range(4):
+        session.do(Undo())
+    assert shown() != SPECKS
+    for _ in range(4):
+        session.do(Redo())
+    assert shown() == SPECKS
+    session.close()
+    session = session_in(tmp_path, 8)
+    assert shown() == SPECKS
+    session.do(click(1, 5))
+    tracked(session)
+    assert shown() == SPECKS
+    session.use("other", fake_model())
+    assert shown() == SPECKS
+    session.close()
+
+
 # Objects ------------------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +321,39 @@ def test_objects_have_names_and_colours_and_keep_their_number(opened: Open) -> N
         session.do(AddObject(1))
     session.do(click(session.document.next_object_id))
     assert session.document.objects[2].name == "Object 2"
+
+
+def test_a_number_is_never_given_twice_whatever_the_model(opened: Open) -> None:
+    session = opened(limits=type(LIMITS)(objects=2, commands_per_second=1e6))
+    for object_id in (1, 2):
+        session.do(AddObject(object_id))
+    session.do(RemoveObject(2))
+    session.do(AddObject(3))
+    session.do(RemoveObject(3))
+    session.use("other", fake_model())
+    assert session.document.next_object_id == 4
+    session.do(click(4))
+    session.do(Undo())
+    assert session.document.next_object_id == 4
+    session.close()
+    again = session_in(session.folder, 8)
+    assert again.document.next_object_id == 4
+    with pytest.raises(PromptError, match="never given twice; the next one is 4"):
+        again.do(AddObject(3))
+    again.use("third", fake_model())
+    assert again.document.next_object_id == 4
+    again.close()
+
+
+def test_prompts_are_limited(opened: Open) -> None:
+    session = opened(limits=type(LIMITS)(prompts=2, commands_per_second=1e6))
+    session.do(click(1, 0))
+    session.do(click(1, 1))
+    session.do(click(1, 1))
+    with pytest.raises(SessionLimit, match="prompts on 2 frames of objects; clear some first"):
+        session.do(click(1, 2))
+    session.do(ClearFrame(1, 0))
+    session.do(click(1, 2))
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 81, "two\nlines", "\x00"])
@@ -430,7 +544,7 @@ def test_two_sessions_on_one_device_take_turns_and_do_not_meet(opened: Open) -> 
 
 
 def test_many_threads_at_one_session_lose_nothing(opened: Open) -> None:
-    session = opened(limits=type(LIMITS)(objects=16, prompts_per_second=10_000))
+    session = opened(limits=type(LIMITS)(objects=16, commands_per_second=10_000))
     for object_id in range(1, 9):
         session.do(AddObject(object_id))
 

@@ -16,10 +16,10 @@ import pytest
 from sam2_core.errors import ProjectError, SessionLimit
 from sam2_core.results import ObjectMask
 from sam2_core.rle import Rle
-from sam2_core.session.commands import Choose, Redo, Track, Undo, UseModel
+from sam2_core.session.commands import Choose, Command, Redo, Track, Undo, UseModel
 from sam2_core.session.document import Change
 from sam2_core.session.header import Header
-from sam2_core.session.store import Store
+from sam2_core.session.store import Store, StoreLimits
 from sam2_core.tracking import Direction
 from tests.fakes import FakeModel
 from tests.session.working import HERE, LIMITS, THERE, click, session_in, tracked
@@ -103,7 +103,7 @@ def test_a_full_session_takes_nothing_half(tmp_path: Path) -> None:
     store = Store(tmp_path, HEADER)
     store.add(UseModel("fake"))
     store.close()
-    store = Store(tmp_path, HEADER, most_bytes=store_bytes(tmp_path) + 60)  # for the mask, and not for the command
+    store = Store(tmp_path, HEADER, StoreLimits(store_bytes(tmp_path) + 60))  # for the mask, and not for the command
     with pytest.raises(SessionLimit, match="used up its room"):
         store.add(click(3, 2), Change(2, {3: MASK}))
     assert store.count(1) == 0
@@ -132,7 +132,7 @@ def test_what_the_disk_refuses_is_not_there_after_a_restart(tmp_path: Path, monk
 def test_what_could_not_be_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(tmp_path)
     before = store_bytes(tmp_path)
-    monkeypatch.setattr("sam2_core.session.store._LARGEST_RECORD", 20)
+    monkeypatch.setattr("sam2_core.session.records.LARGEST_RECORD", 20)
     with pytest.raises(SessionLimit, match="20 bytes at most"):
         store.add(click(3, 2), Change(2, {3: MASK}))
     monkeypatch.setattr("sam2_core.session.store.LONGEST_LINE", 30)
@@ -166,8 +166,16 @@ def test_another_clip_is_refused(tmp_path: Path) -> None:
 
 def test_everything_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path: Path) -> None:
     """Prompts, a choice, tracking that was stopped, a correction, undo and redo: then more of the same."""
-    first = [click(1, 3), Choose(1, 3, 0), Track(frames=6), click(2, 5, THERE), click(1, 9), click(1, 9, THERE), Undo()]
-    then = [Redo(), Track(), click(2, 5), click(1, 15, THERE), Track(Direction.BACKWARD), Track()]
+    first: list[Command] = [
+        click(1, 3),
+        Choose(1, 3, 0),
+        Track(frames=6),
+        click(2, 5, THERE),
+        click(1, 9),
+        click(1, 9, THERE),
+        Undo(),
+    ]
+    then: list[Command] = [Redo(), Track(), click(2, 5), click(1, 15, THERE), Track(Direction.BACKWARD), Track()]
     whole, before = session_in(tmp_path / "whole"), session_in(tmp_path / "halves")
     for command in first:
         for session in (whole, before):

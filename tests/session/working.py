@@ -12,11 +12,11 @@ from sam2_core.session import Limits, Session
 from sam2_core.session.commands import AddPoint, Track
 from sam2_core.session.header import Header
 from sam2_core.session.scheduler import Turns
-from sam2_core.session.store import Store
+from sam2_core.session.store import Store, StoreLimits
 from tests.fakes import fake_clip, fake_model
 
 HERE, THERE = Point(0.3, 0.5), Point(0.9, 0.9)
-LIMITS = Limits(prompts_per_second=10_000, previews_per_second=10_000)
+LIMITS = Limits(commands_per_second=10_000, previews_per_second=10_000)
 
 
 def session_in(
@@ -31,7 +31,7 @@ def session_in(
     """A session that is kept in a folder, or the one that was kept there."""
     folder.mkdir(exist_ok=True, parents=True)
     video = video or fake_clip(frames)
-    store = Store(folder, Header.of(video, folder), limits.session_bytes)
+    store = Store(folder, Header.of(video, folder), StoreLimits(limits.session_bytes, limits.log_bytes))
     session = Session("token", video, store, model or fake_model(), turns or Turns(), limits)
     session.begin_with("fake")
     return session

@@ -180,14 +180,53 @@ def test_saying_the_same_again_changes_nothing() -> None:
     assert found.prompt(1, 0, two) == first
 
 
-def test_a_given_mask_is_taken_over() -> None:
+SQUARE = np.zeros((HEIGHT, WIDTH), dtype=bool)
+SQUARE[8:32, 12:44] = True
+SPECKS = Rle.encode(np.random.default_rng(0).random((HEIGHT, WIDTH)) > 0.7)
+"""No model could draw this: every pixel is its own."""
+
+
+def test_a_given_mask_is_taken_over_pixel_by_pixel() -> None:
     found = tracker()
-    square = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    square[8:32, 12:44] = True
-    given = found.prompt(1, 3, Prompt(mask=Rle.encode(square)))[1]
-    assert (given.mask.decode() == square).mean() > 0.99
+    assert found.preview(1, 3, Prompt(mask=SPECKS)).mask == SPECKS
+    given = found.prompt(1, 3, Prompt(mask=SPECKS))[1]
+    assert given.mask == SPECKS
     assert (given.predicted_iou, given.object_score) == (1.0, 10.0)
     assert found.candidates(1, 3) == ()
+    run(found)
+    assert found.result(3)[1] == given
+
+
+def test_a_given_mask_is_remembered_as_the_model_sees_it() -> None:
+    exact, coarse = tracker(), tracker(replace(STUDIO, exact_given_masks=False))
+    for found in (exact, coarse):
+        found.prompt(1, 0, Prompt(mask=SPECKS))
+        run(found)
+    torch.testing.assert_close(
+        exact.tracks[1].bank.conditioning[0].map_dhw, coarse.tracks[1].bank.conditioning[0].map_dhw
+    )
+    after, before = masks(exact), masks(coarse)
+    assert after.pop(0) != before.pop(0)
+    assert after == before
+
+
+def test_the_released_behaviour_shows_the_models_version_of_a_given_mask() -> None:
+    assert tracker(OFFICIAL).prompt(1, 0, Prompt(mask=SPECKS))[1].mask != SPECKS
+
+
+def test_a_click_on_a_given_mask_is_answered_by_the_model_until_it_is_taken_back() -> None:
+    found = tracker()
+    found.prompt(1, 0, Prompt(mask=SPECKS))
+    assert found.prompt(1, 0, Prompt(points=ONE_CLICK.points, mask=SPECKS))[1].mask != SPECKS
+    assert found.prompt(1, 0, Prompt(mask=SPECKS))[1].mask == SPECKS
+
+
+def test_a_given_mask_takes_its_pixels_from_objects_that_may_not_overlap() -> None:
+    found = tracker(replace(STUDIO, objects_apart=True))
+    found.prompt(1, 0, A_BOX)
+    found.prompt(2, 0, Prompt(mask=SPECKS))
+    assert found.result(0)[2].mask == SPECKS
+    assert not (found.result(0)[1].mask.decode() & SPECKS.decode()).any()
 
 
 def test_a_mask_of_another_size_is_stretched() -> None:
@@ -210,10 +249,8 @@ def test_an_empty_mask_says_that_the_object_is_hidden() -> None:
 
 
 def test_clicks_refine_a_given_mask() -> None:
-    square = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    square[8:32, 12:44] = True
     found = tracker()
-    refined = found.prompt(1, 0, Prompt(points=ONE_CLICK.points, mask=Rle.encode(square)))[1]
+    refined = found.prompt(1, 0, Prompt(points=ONE_CLICK.points, mask=Rle.encode(SQUARE)))[1]
     assert refined.mask != tracker().prompt(1, 0, ONE_CLICK)[1].mask
     assert len(found.candidates(1, 0)) == 3
 
@@ -336,13 +373,11 @@ def test_a_picture_is_a_video_of_one_frame() -> None:
 
 
 def test_a_mask_that_is_kept_is_remembered() -> None:
-    square = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    square[8:32, 12:44] = True
     kept, free = tracker(), tracker()
     for found in (kept, free):
         found.prompt(1, 0, ONE_CLICK)
         run(found)
-    by_hand = replace(kept.result(5)[1], mask=Rle.encode(square))
+    by_hand = replace(kept.result(5)[1], mask=Rle.encode(SQUARE))
     kept.take_over(5, by_hand, step=1)
     for found in (kept, free):
         for frame in range(1, 8):
