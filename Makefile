@@ -40,7 +40,7 @@ examples: $(VENV)/app.stamp  ## run every script of examples/
 	@set -e; for script in examples/[0-9]*.py; do echo "$$script"; $(PY) "$$script"; done
 
 bench: $(VENV)/dev.stamp  ## measure speed and memory on this machine
-	@set -e; for name in tracking speed memory attention page; do echo "benchmarks.$$name"; $(PY) -m benchmarks.$$name; done
+	@set -e; for name in tracking speed memory attention page widget; do echo "benchmarks.$$name"; $(PY) -m benchmarks.$$name; done
 
 clean:  ## remove .venv and every cache
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .gradio

@@ -17,11 +17,15 @@ LINES = {
     "01_track_a_clip": r"(frame \d+: \d+ pixels, IoU \d\.\d\d, (visible|hidden)\n){5}",
     "02_correct_and_retrack": r".*\nframe 45, after tracking again: IoU 1\.00 with the correction\nframe 46, .*\n",
     "03_segment_a_picture": r"(candidate [012]: \d+ pixels, predicted IoU \d\.\d\d\n){3}chosen: candidate [012], .*\n",
+    "06_masks_to_measurements": r"(frame [ \d]\d: [ \d]{5} pixels, object score [ \d.-]{5} #*\n){14}least sure .*\n",
+    "07_evaluate_against_ground_truth": r"(.* on the first frame: J 0\.\d{3}, F 0\.\d{3}, J&F 0\.\d{3}\n){2}",
 }
 SIZES = {  # frames beside and above one another
     "01_track_a_clip": (3 * 854, 480),
     "02_correct_and_retrack": (2 * 854, 2 * 480),
     "03_segment_a_picture": (4 * 600, 400),
+    "06_masks_to_measurements": (4 * 320, 180),
+    "07_evaluate_against_ground_truth": (4 * 320, 180),
 }
 
 

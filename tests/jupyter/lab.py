@@ -1,6 +1,7 @@
 """A real JupyterLab in a process of its own, and a notebook in it, in a browser."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -43,9 +44,15 @@ _OPTIONS = {
     "IdentityProvider.token": "",
     "ServerApp.disable_check_xsrf": "True",
     "LabApp.expose_app_in_browser": "True",
-    "LabApp.news_url": "None",
     "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
 }
+
+
+_SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+}
+"""As people choose them in JupyterLab: widgets are kept in the notebook, for reading it without a kernel."""
 
 
 @contextlib.contextmanager
@@ -65,6 +72,10 @@ def serving(folder: Path) -> Iterator[str]:
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
     }
+    for name, values in _SETTINGS.items():
+        settings = folder / "settings" / f"{name}.jupyterlab-settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(values))
     options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--ServerApp.root_dir={folder}", *options]
     with (folder / "lab.log").open("w") as log:
@@ -123,11 +134,10 @@ class Notebook(CanvasTab):
         count: int = self.page.evaluate(f"{_CELLS}.length")
         return count
 
-    @property
-    def busy(self) -> bool:
-        """Whether a cell goes on."""
-        status: str = self.page.evaluate(_STATUS)
-        return status == "busy"
+    def runs(self, cell: int) -> bool:
+        """Whether a cell goes on; the kernel's status also tells of messages beside the cells."""
+        running: bool = self.page.evaluate(_running(cell))
+        return running
 
     def run(self, cell: int, code: str | None = None) -> str:
         """Run a cell, with new code if there is any, and wait for it; what it printed."""
@@ -142,7 +152,7 @@ class Notebook(CanvasTab):
         self._write(cell, code)
         self._activate(cell)
         self.page.evaluate("void jupyterapp.commands.execute('notebook:run-cell')")
-        self.wait(f"{_STATUS} === 'busy'")
+        self.wait(_running(cell))
 
     def interrupt(self, cell: int) -> str:
         """Interrupt the cell that goes on; what it printed."""
@@ -155,8 +165,12 @@ class Notebook(CanvasTab):
 
     def close(self) -> None:
         """End the kernel and close the tab."""
-        self.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+        self.end_kernel()
         self.page.close()
+
+    def end_kernel(self) -> None:
+        """All that the cells know is gone."""
+        self.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
     def settle(self) -> None:
         """Wait until no view has anything more to ask, and all is painted."""
@@ -178,9 +192,14 @@ class Notebook(CanvasTab):
         self.page.evaluate(f"jupyterapp.shell.currentWidget.content.activeCellIndex = {cell}")
 
     def _finish(self, cell: int) -> str:
-        self.wait(f"{_STATUS} === 'idle'")
+        self.wait(f"!({_running(cell)})")
         outputs: list[dict[str, Any]] = self.page.evaluate(f"{_CELLS}[{cell}].model.outputs.toJSON()")
         return "".join(_text(output) for output in outputs)
+
+
+def _running(cell: int) -> str:
+    """JavaScript that tells whether a cell goes on."""
+    return f"{_CELLS}[{cell}].inputArea.promptNode.textContent.includes('*')"
 
 
 def _text(output: dict[str, Any]) -> str:

@@ -134,6 +134,7 @@ def test_tracking_a_correction_and_a_reload(notebook: Notebook) -> None:
     assert shown(notebook, FRAMES - 1) == corrected == read_back(notebook, FRAMES - 1)
 
     said = value(notebook, "w.session.revision")
+    notebook.wait(f"window.painted === {FRAMES - 1}")
     notebook.save()
     notebook.load()
     notebook.wait_for_canvas()
@@ -152,7 +153,7 @@ def test_two_views_and_a_busy_kernel(notebook: Notebook) -> None:
     notebook.press("t")
     notebook.wait("sessions.every(({ job }) => job === null)")
     notebook.settle()
-    assert notebook.busy
+    assert notebook.runs(CELL)
     notebook.interrupt(CELL)
     assert value(notebook, "len(w.masks[1])") == FRAMES
 
@@ -164,3 +165,15 @@ def test_an_interrupt_ends_tracking_between_two_frames(notebook: Notebook) -> No
     assert "KeyboardInterrupt" in notebook.interrupt(CELL)
     assert value(notebook, "[w.progress.status.value, w.tracking]") == ["cancelled", False]
     notebook.wait("sessions[0].job === null")
+
+
+def test_a_notebook_without_a_kernel_shows_the_last_picture(notebook: Notebook) -> None:
+    notebook.click(RABBIT)
+    notebook.run(CELL, "w._take_still()")  # which comes by itself, a moment after the last change
+    still = value(notebook, "w._still")
+    notebook.save()
+    notebook.end_kernel()
+    notebook.load()
+    notebook.wait("document.querySelector('.jp-OutputArea-output img')?.naturalWidth > 0")
+    assert notebook.page.locator(".jp-OutputArea-output img").get_attribute("src") == still
+    assert not notebook.page.locator(".studio").is_visible()

@@ -3151,7 +3151,7 @@ function afterwards(job, milliseconds) {
  */
 export default {
   render({ model, el }) {
-    const place = h('div', { hidden: true, style: 'block-size: 100%' });
+    const place = h('div', { style: 'block-size: 100%; display: none' });
     const still = h('img', {
       src: model.get('_still'), alt: 'A frame with its masks; run the cell to go on',
       style: 'display: block; max-inline-size: 100%; max-block-size: 100%',
@@ -3179,7 +3179,7 @@ export default {
       if (op !== 'state') return;
       begin();
       still.remove();
-      place.hidden = false;
+      place.style.display = '';
       follow('frame', 'selected');
       place.addEventListener('painted', report);
     });

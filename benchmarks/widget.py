@@ -1,0 +1,94 @@
+"""What the notebook's widget costs beyond the model's own time: ``python -m benchmarks.widget``.
+
+As ``benchmarks.page`` does for the page: a model that computes next to nothing, in real JupyterLab in headless
+Chromium, so that what remains is the way from the mouse to the screen: browser, web socket, kernel, session, disk, run
+lengths as buffers, paint.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.page import CLICKS, FRAMES, SIZE, WATCH, make_clip
+from tests.browser import chromium
+from tests.browser.studio import browsing
+from tests.jupyter.lab import LOOK_ON, Notebook, serving
+
+SETUP = f"""
+import time
+from sam2_core.media import open_video
+from sam2_core.session import Session
+from tests.fakes import fake_model
+from widgets import SegmentationWidget, opening
+
+SegmentationWidget._esm = str(SegmentationWidget._esm) + {LOOK_ON!r}
+
+
+def session():
+    return Session.alone(open_video("clips/clip.mp4"), "fake", fake_model(), limits=opening._LIMITS)
+"""
+SHOW = "widget = SegmentationWidget(session())\nwidget"
+ALONE = """
+alone = session()
+SegmentationWidget.add_click(SegmentationWidget(alone), 1, 0, (640, 360))
+start = time.perf_counter()
+alone.track().wait()
+print(time.perf_counter() - start)
+"""
+CELL = 2
+
+
+def click_to_painted(tab: Notebook) -> list[float]:
+    """Milliseconds from the release of the button until the mask is painted, for one click after the other."""
+    tab.click((0.5, 0.5))  # makes the object, and the first frame's features
+    waits = []
+    for number in range(CLICKS):
+        tab.page.evaluate("times.length = 0")
+        tab.page.mouse.click(*tab.at((0.2 + 0.6 * number / CLICKS, 0.3 + 0.4 * (number % 2))))  # never on a dot
+        tab.wait("times.length")
+        waits.append(float(tab.page.evaluate("times[0][1] - released")))
+        tab.settle()
+        time.sleep(0.1)
+    return waits
+
+
+def seconds_to_track(tab: Notebook) -> float:
+    """From the key to the last painted mask."""
+    start = time.perf_counter()
+    tab.page.keyboard.press(".")
+    tab.wait("sessions[0].job === null")
+    tab.settle()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    found = chromium.find()
+    if found is None:
+        raise SystemExit(chromium.MISSING)
+    with tempfile.TemporaryDirectory() as name, browsing(found) as browser:
+        folder = Path(name)
+        make_clip(folder)
+        with serving(folder) as url:
+            tab = Notebook(browser, url, folder / "widget.ipynb", [SETUP, SHOW, ALONE], SIZE)
+            tab.run(0)
+            tab.run(1)
+            tab.page.evaluate(WATCH)
+            tab.wait_for_canvas()
+            waits = sorted(click_to_painted(tab))
+            print(
+                f"click to painted mask: median {statistics.median(waits):.0f} ms, "
+                f"nine of ten within {waits[len(waits) * 9 // 10]:.0f} ms"
+            )
+            streamed, alone = seconds_to_track(tab), float(json.loads(tab.run(CELL)))
+            print(
+                f"tracking {FRAMES} frames: {1000 * (streamed - alone) / FRAMES:.1f} ms a frame for the widget, "
+                f"beside {1000 * alone / FRAMES:.1f} ms without one"
+            )
+            tab.close()
+
+
+if __name__ == "__main__":
+    main()
