@@ -99,9 +99,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         height: int = 640,
     ) -> None:
         self.session = session = open_session(clip, model, folder, fps)
+        super().__init__(layout=Layout(height=f"{height}px"))
         self._relay = Relay(session, self.send, self._note, self._take_still)
         self._end = weakref.finalize(self, session.close)  # also when the kernel ends
-        super().__init__(layout=Layout(height=f"{height}px"))
         self._note()
         self.on_msg(lambda _widget, message, _buffers: self._relay.hear(message))
         self.observe(self._moved, "frame")
@@ -210,12 +210,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             f"{objects} {'object' if objects == 1 else 'objects'}, {self.session.model_name}>"
         )
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         self._take_still()
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return {**data, "image/jpeg": self._still.partition(",")[2]}, metadata  # for whoever reads it without a kernel
 
     def _do(self, command: Command) -> None:

@@ -354,14 +354,12 @@ def test_a_saved_notebook_shows_a_picture(widget: SegmentationWidget) -> None:
     widget.add_click(1, 4, AT)
     widget.frame = 4
     bundle = widget._repr_mimebundle_()
-    assert bundle is not None
     with Image.open(io.BytesIO(base64.b64decode(bundle[0]["image/jpeg"]))) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     assert pixels.shape == (HEIGHT, WIDTH, 3)
     assert widget._still.endswith(bundle[0]["image/jpeg"])
     widget.edit_object(1, hidden=True)
     plain = widget._repr_mimebundle_()
-    assert plain is not None
     assert plain[0]["image/jpeg"] != bundle[0]["image/jpeg"]
 
 
@@ -511,3 +509,4 @@ def test_a_closed_widget_says_so(tmp_path: Path) -> None:
     widget.close()
     with pytest.raises(SessionNotFound, match="this session has ended"):
         widget.add_click(1, 4, AT)
+    assert repr(widget).startswith("<SegmentationWidget 'fake'")
