@@ -21,13 +21,13 @@ import time
 from sam2_core.media import open_video
 from sam2_core.session import Session
 from tests.fakes import fake_model
-from widgets import SegmentationWidget, opening
+from widgets import SegmentationWidget
 
 SegmentationWidget._esm = str(SegmentationWidget._esm) + {LOOK_ON!r}
 
 
 def session():
-    return Session.alone(open_video("clips/clip.mp4"), "fake", fake_model(), limits=opening._LIMITS)
+    return Session.alone(open_video("clips/clip.mp4"), "fake", fake_model())
 """
 SHOW = "widget = SegmentationWidget(session())\nwidget"
 ALONE = """

@@ -26,6 +26,7 @@ from widgets.session_verbs import SessionVerbs, one_of
 
 _STATIC = Path(__file__).parent / "static"
 _STILL_WIDTH = 640
+_LEAST_HEIGHT = "560px"  # of mask_canvas.css
 _LOOK_SECONDS = 0.2  # between two looks, while a cell waits, whether it was interrupted
 
 
@@ -51,7 +52,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         folder: where all that is done is kept as it is done, and found again when a widget is made with the same
             folder; ``None`` keeps it as long as the widget.
         fps: frames per second of an array.
-        height: of the widget, in CSS pixels; ``layout.height`` changes it later.
+        height: of the widget, in CSS pixels, 560 at least; ``layout.height`` changes it later.
 
     Attributes:
         frame: the frame on show; set it to show another one.
@@ -99,7 +100,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         height: int = 640,
     ) -> None:
         self.session = session = open_session(clip, model, folder, fps)
-        super().__init__(layout=Layout(height=f"{height}px"))
+        super().__init__(layout=Layout(height=f"{height}px", min_height=_LEAST_HEIGHT))
         self._relay = Relay(session, self.send, self._note, self._take_still)
         self._end = weakref.finalize(self, session.close)  # also when the kernel ends
         self._note()
