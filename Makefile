@@ -53,7 +53,6 @@ $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name a newer one: make PYTHON=python3.12"; exit 1; }
 	@echo "Making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module could not make $(VENV). On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(PY) -m pip install -qq --disable-pip-version-check "pip>=23.2"  # an older resolver takes hours over this many pins
 
 $(VENV)/app.stamp: pyproject.toml requirements.txt constraints.txt | $(PY)
 	@echo "Installing what the studio needs (PyTorch is large: some minutes the first time)"
