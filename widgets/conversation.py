@@ -32,6 +32,7 @@ from widgets.protocol import (
     reply_number,
     result_message,
     score_fields,
+    stretches,
 )
 
 _LOOK_SECONDS = 0.5
@@ -150,6 +151,7 @@ class Conversation:
             "scores": self._scores(objects, since),
             "scores_since": since,
             "locked_frames": [[state.object_id, frame] for state in objects for frame in sorted(state.locked_frames)],
+            "outdated": [[s.object_id, *ends] for s in objects for ends in stretches(s.outdated)],
             "job": progress_message(job.progress) if job is not None and not job.over else None,
             "can_undo": session.can_undo,
             "can_redo": session.can_redo,
@@ -192,6 +194,7 @@ NO_SESSION: Message = {
     "scores": [],
     "scores_since": None,
     "locked_frames": [],
+    "outdated": [],
     "job": None,
     "can_undo": False,
     "can_redo": False,

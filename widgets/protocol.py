@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
@@ -326,6 +326,13 @@ def prompt_fields(object_id: int, frame_index: int, prompt: Prompt) -> Message:
         "mask": prompt.mask is not None,
         "candidate": 0 if prompt.candidate is None else prompt.candidate + 1,
     }
+
+
+def stretches(frames: Collection[int]) -> list[tuple[int, int]]:
+    """The first and the last of each of the gapless stretches that frames make."""
+    firsts = (frame for frame in sorted(frames) if frame - 1 not in frames)
+    lasts = (frame for frame in sorted(frames) if frame + 1 not in frames)
+    return list(zip(firsts, lasts, strict=True))
 
 
 def score_fields(object_id: int, masklet: Mapping[int, ObjectMask], frames: range) -> Message:

@@ -83,6 +83,20 @@ class ObjectState:
         red, green, blue = object_colour(object_id)
         return cls(object_id, f"Object {object_id}", f"#{red:02x}{green:02x}{blue:02x}")
 
+    @property
+    def outdated(self) -> frozenset[int]:
+        """Frames whose masks are older than what was said about it: those that its fronts have yet to reach."""
+        frames: set[int] = set()
+        for step in (1, -1):
+            ahead: set[int] = set()
+            for front in self.fronts:
+                frame = front.frame
+                while front.step == step and frame in self.masklet and frame not in ahead:
+                    ahead.add(frame)
+                    frame += step
+            frames |= ahead
+        return frozenset(frames - self.prompts.keys() - self.locked_frames)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -52,7 +52,7 @@ export class FakeHost {
     this.step = step;
     this.rev = 0;
     this.received = []; // every message from the canvas
-    this.state = { objects: [], prompts: [], masks: new Map(), locked: [], balls: new Map() };
+    this.state = { objects: [], prompts: [], masks: new Map(), locked: [], balls: new Map(), stale: new Set() };
     for (let number = 0; number < objects; number++) this.do_add_object();
     this.past = [];
     this.future = [];
@@ -127,6 +127,7 @@ export class FakeHost {
     this.past.push(before);
     this.future = [];
     this.rev += 1;
+    if (message.obj && message.frame !== undefined && this.state.masks.size > 1) this.state.stale.add(message.obj);
     if (message.frame !== undefined) this.tellResults(message.frame, message.rid);
     if (message.op === 'click') this.tellCandidates(message.rid, message.frame, message.obj);
     this.tellState(message.rid);
@@ -301,6 +302,7 @@ export class FakeHost {
 
   end(status) {
     this.job = null;
+    if (status === 'finished') this.state.stale.clear();
     this.tell({ op: 'done', status });
     this.tellState();
   }
@@ -322,6 +324,7 @@ export class FakeHost {
     this.tell({
       op: 'state', rid, token: 'fake', clip: this.clip, objects, prompts, locked_frames: locked, job: this.job,
       model: { name: 'pocket', note: 'a small model of our own, quick and rough, not SAM 2.1' },
+      outdated: [...this.state.stale].map((obj) => [obj, 0, this.clip.frames - 1]),
       scores: objects.map(({ obj }) => this.scores(obj)),
       can_undo: this.past.length > 0, can_redo: this.future.length > 0,
     });

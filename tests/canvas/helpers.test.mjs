@@ -173,6 +173,15 @@ test('doubt: a mask jumps when its size does, unless it is tiny or nothing', () 
   assert.equal(canvas.doubt(track(good, [8, 8, 8], [0, 0, 0.1]), 1).why, 'not sure (0.90)');
 });
 
+test('doubt: a frame is not compared with one before it that a person spoke about, but being lost counts', () => {
+  const after = track([1, 0.8, 0.8, 0.8], [10, 3, 2, -1], [0.1, 0.4, 0.4, 0]);
+  assert.equal(canvas.doubt(after, 1).worth, 1);
+  assert.equal(canvas.doubt(after, 1, true).why, 'not sure (0.80)');
+  assert.deepEqual(canvas.doubt(after, 3, true), { worth: 0.5, why: 'lost from sight' });
+  const found = canvas.findProblems(new Map([[1, after]]), () => false, (obj, frame) => frame === 0);
+  assert.deepEqual(found.map(({ frame }) => frame), [3]);
+});
+
 test('problems are the worst frames of doubtful stretches that are not settled, the worst first', () => {
   const tracks = new Map([
     [1, track([0.9, 0.5, 0.4, 0.6, 0.9, 0.6], [5, 5, 5, 5, 5, 5])],
@@ -213,7 +222,7 @@ const CLIP = { name: 'clip', width: 2, height: 2, frames: 100, rate: 25, still: 
 const row = (first, iou, score) => ({ obj: 1, first, iou: packed(iou), score: packed(score), area: packed(iou) });
 
 const state = (fields = {}) => ({
-  op: 'state', token: 't', clip: CLIP, model: { name: 'm', note: '' }, job: null, can_undo: true, can_redo: false,
+  op: 'state', token: 't', clip: CLIP, model: { name: 'm', note: '' }, job: null, outdated: [], can_undo: true, can_redo: false,
   objects: [{ obj: 1, name: 'A', color: '#ff0000', hidden: false, locked: false }],
   prompts: [{ obj: 1, frame: 3, points: [[0.5, 0.25, true]], box: null, mask: false, candidate: 0 }],
   scores: [row(3, [0.9, NaN, 0.5], [5, NaN, 5])],
@@ -276,6 +285,29 @@ test('scores that changed since a revision leave the others as they were', () =>
   assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [0.5, NaN, 0.25]);
   known.applyState(state({ scores: [row(5, [1], [1])], scores_since: null }));
   assert.deepEqual([...known.tracks.get(1).iou.slice(3, 6)], [NaN, NaN, 1]);
+});
+
+test('what differs between two states are new objects and those about which other things are said', () => {
+  const object = (obj, name = 'A') => ({ obj, name, color: '#ff0000', hidden: false, locked: false });
+  const said = (obj, frame) => ({ obj, frame, points: [], box: null, mask: true, candidate: 0 });
+  const before = { objects: [object(1), object(2)], prompts: [said(1, 3)], lockedFrames: [[2, 0]] };
+  const changed = (fields) => canvas.changedObjects(before, { ...before, ...fields });
+  assert.deepEqual(changed({}), []);
+  assert.deepEqual(changed({ objects: [object(1), object(2), object(3)] }), [3]);
+  assert.deepEqual(changed({ objects: [object(1, 'B')] }), [1]);
+  assert.deepEqual(changed({ prompts: [said(1, 3), said(2, 0)] }), [2]);
+  assert.deepEqual(changed({ lockedFrames: [[1, 3], [2, 0]] }), [1]);
+});
+
+test('masks are out of date until they are tracked anew', () => {
+  const known = session();
+  known.applyState(state({ outdated: [[1, 3, 4], [1, 7, 7]], job: { done: 0 } }));
+  assert.deepEqual([2, 3, 4, 5, 7].map((frame) => known.isOutdated(1, frame)), [false, true, true, false, true]);
+  assert.deepEqual([known.outdatedFrames(1), known.outdatedFrames(2)], [3, 0]);
+  known.applyResults(result(4));
+  assert.equal(known.isOutdated(1, 4), false);
+  known.applyState(state());
+  assert.equal(known.outdatedFrames(1), 0);
 });
 
 test('another clip forgets everything of the one before', () => {

@@ -244,6 +244,69 @@ def test_painting_says_what_it_replaces_and_takes_it_back(canvas: Open) -> None:
     assert tab.page.evaluate("host.state.prompts")[0]["mask"] is False
 
 
+def test_a_click_on_a_painting_says_that_the_model_draws_anew(canvas: Open) -> None:
+    tab = canvas()
+    tab.press("b")
+    tab.drag((0.16, 0.5), (0.4, 0.5))
+    tab.settle()
+    chips = tab.page.locator(".chip")
+    expect(chips).to_have_text(["Painted"])
+    tab.press("c")
+    tab.click(RED_BALL)
+    message = tab.page.locator(".message")
+    expect(message).to_contain_text("The model draws the mask anew from your painting and this click.")
+    expect(chips).to_have_text(["+ 1", "From painting"])
+    message.get_by_text("Undo").click()
+    tab.settle()
+    expect(chips).to_have_text(["Painted"])
+
+
+def test_undo_and_redo_select_the_object_they_are_about(canvas: Open) -> None:
+    tab = canvas()
+    tab.press("b")
+    tab.drag((0.1, 0.5), (0.2, 0.5))
+    tab.settle()
+    tab.press("n")
+    tab.drag((0.3, 0.5), (0.4, 0.5))
+    tab.settle()
+    tab.press("z", "z", "y", "y")
+    tab.drag((0.5, 0.5), (0.6, 0.5))
+    assert tab.wait_for("mask", 3)["obj"] == 2
+    tab.settle()
+    tab.press("ArrowUp", "Shift+L", "ArrowDown")
+    tab.button("Remove Object 2").click()
+    tab.settle()
+    expect(tab.page.locator(".object.current")).to_have_count(0)  # the other one is locked
+
+
+def test_nothing_is_taken_away_from_nothing(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(SKY, button="right")
+    expect(tab.page.locator(".message")).to_contain_text("Click what belongs to it first")
+    assert tab.said("click") == tab.said("add_object") == []
+
+
+def test_whoever_comes_back_to_the_tab_sees_the_truth(canvas: Open) -> None:
+    tab = canvas()
+    tab.page.evaluate("() => { host.do_add_object(); host.rev += 1; window.dispatchEvent(new Event('focus')); }")
+    tab.wait_for("sync")
+    expect(tab.page.locator(".object")).to_have_count(1)
+
+
+def test_frame_and_range_take_what_was_meant(canvas: Open) -> None:
+    tab = canvas("?objects=1")
+    tab.press("End")
+    frame = tab.page.get_by_label("Frame", exact=True)
+    frame.fill("-5")
+    frame.press("Enter")
+    assert tab.frame() == 0
+    tab.press("Shift+ArrowRight", "i", "Home", "o", "t")
+    tab.click(RED_BALL)
+    tab.press("t")
+    track = tab.wait_for("track")
+    assert (track["first"], track["last"]) == (0, 10)
+
+
 def test_the_picture_stays_in_its_place(canvas: Open) -> None:
     tab = canvas("?step=5")
     before = tab.page.locator(".stage").bounding_box()
@@ -402,6 +465,20 @@ def test_after_tracking_problems_are_found_locked_and_undone(canvas: Open) -> No
     assert tab.page.evaluate("host.state.masks.size") == 1
     tab.press("Control+Shift+Z")
     tab.wait("host.state.masks.size === 120")
+
+
+def test_after_a_correction_tracking_is_due_until_it_was_done(canvas: Open) -> None:
+    tab = canvas("?step=0&frames=20")
+    tab.click(RED_BALL)
+    tab.track()
+    due = tab.page.locator(".due")
+    expect(due).to_have_count(0)
+    tab.click(BESIDE_THE_DOT)
+    expect(due).to_have_text("Track again")
+    expect(due).to_have_attribute("title", re.compile("Object 1 changed: .* older than your last change. Track again."))
+    expect(tab.page.locator(".label.outdated")).to_have_count(1)
+    tab.track()
+    expect(due).to_have_count(0)
 
 
 def test_undo_takes_the_mask_off_the_picture(canvas: Open) -> None:

@@ -67,6 +67,16 @@ def test_a_click_gives_results_and_the_state(session: Session) -> None:
     assert (state["can_undo"], state["scores"][0]["first"]) == (True, 4)
 
 
+def test_masks_that_tracking_has_yet_to_reach_are_told(session: Session) -> None:
+    assert said(session, **CLICK)[-1]["outdated"] == []
+    assert said(session, **TRACK)[-1]["outdated"] == []
+    corrected = said(session, **CLICK | {"frame": 10})[-1]
+    assert corrected["outdated"] == [[1, 0, 3], [1, 5, 9], [1, 11, FRAMES - 1]]
+    said(session, op="lock_frame", frame=7, obj=1, locked=True)
+    assert said(session, op="sync")[-1]["outdated"] == [[1, 0, 3], [1, 5, 6], [1, 8, 9], [1, 11, FRAMES - 1]]
+    assert said(session, **TRACK)[-1]["outdated"] == []
+
+
 def test_scores_are_told_once_and_then_where_they_changed(session: Session) -> None:
     said(session, **CLICK)
     said(session, **TRACK)

@@ -306,15 +306,17 @@ export function emptyTrack(frames) {
 
 /**
  * How much a mask deserves a look, 0..1, and why: the object is lost, or suddenly less sure to be there; its mask
- * changed its size from one frame to the next; its predicted IoU is low.
- * @param {Track} track @param {number} frame @returns {{worth: number, why: string}}
+ * changed its size from one frame to the next; its predicted IoU is low. A frame after one that a person spoke about is
+ * not compared with it: of that one the model is sure because it was told.
+ * @param {Track} track @param {number} frame @param {boolean} afterPrompt @returns {{worth: number, why: string}}
  */
-export function doubt({ iou, score, area }, frame) {
+export function doubt({ iou, score, area }, frame, afterPrompt = false) {
   if (Number.isNaN(score[frame])) return { worth: 0, why: '' };
   const before = frame > 0 ? score[frame - 1] : NaN;
-  const plunge = before > 0 ? clamp((before - score[frame]) / PLUNGE, 0, 1) : 0;
+  const isComparable = before > 0 && !afterPrompt;
+  const plunge = isComparable ? clamp((before - score[frame]) / PLUNGE, 0, 1) : 0;
   if (score[frame] <= 0) return { worth: before > 0 ? Math.max(plunge, 0.5) : 0, why: 'lost from sight' }; // the moment
-  const growth = before > 0 && Math.max(area[frame], area[frame - 1]) > TINY ? area[frame] / area[frame - 1] : 1;
+  const growth = isComparable && Math.max(area[frame], area[frame - 1]) > TINY ? area[frame] / area[frame - 1] : 1;
   const reasons = [
     { worth: 1 - iou[frame], why: `not sure (${iou[frame].toFixed(2)})` },
     { worth: plunge, why: 'suddenly less sure' },
@@ -328,14 +330,15 @@ const inTimes = (growth) => (growth > 1 ? `${growth.toFixed(1)} times` : `${Math
 /**
  * What is worth a look, the worst first. Doubtful frames that follow each other are one problem, but not too many.
  * @param {Map<number, Track>} tracks @param {(obj: number, frame: number) => boolean} isSettled
+ * @param {(obj: number, frame: number) => boolean} isPrompted
  * @returns {Problem[]}
  */
-export function findProblems(tracks, isSettled) {
+export function findProblems(tracks, isSettled, isPrompted = () => false) {
   const problems = [];
   for (const [obj, track] of tracks) {
     let stretch = null;
     for (let frame = 0; frame < track.score.length; frame++) {
-      const { worth, why } = doubt(track, frame);
+      const { worth, why } = doubt(track, frame, isPrompted(obj, frame - 1));
       if (worth <= DOUBTFUL || isSettled(obj, frame)) stretch = null;
       else if (!stretch || frame - stretch.first >= STRETCH) {
         stretch = { obj, frame, worth, why, first: frame, last: frame };
@@ -375,6 +378,18 @@ export function tickStep(frames, width, room = 64) {
 
 const pair = (obj, frame) => `${obj}:${frame}`;
 
+/**
+ * Objects that one state has otherwise than another: what an undo or redo between them was about.
+ * @returns {number[]} of those that are there afterwards
+ */
+export function changedObjects(before, after) {
+  const facts = ({ objects, prompts, lockedFrames }, obj) => JSON.stringify([
+    objects.find((object) => object.obj === obj), prompts.filter((prompt) => prompt.obj === obj),
+    lockedFrames.filter((locked) => locked[0] === obj),
+  ]);
+  return after.objects.map(({ obj }) => obj).filter((obj) => facts(before, obj) !== facts(after, obj));
+}
+
 /** What the host told, and masks by frame as run lengths. It draws nothing and asks for nothing. */
 export class Session {
   constructor() {
@@ -398,6 +413,8 @@ export class Session {
     this.masks = new Map();
     this.candidates = new Map();
     this.lockedFrames = []; // pairs of object and frame
+    /** @type {Map<number, Uint8Array>} */
+    this.outdated = new Map(); // by frame, whether the mask is older than what was said about the object
     this.asked = new Set(); // frames whose masks are on their way
     this.looked = new Set(); // pairs of object and frame that the user looked at
     this.epoch = 0;
@@ -416,6 +433,24 @@ export class Session {
     this.canRedo = message.can_redo;
     this.lockedFrames = message.locked_frames;
     this.applyScores(message);
+    this.applyOutdated(message);
+  }
+
+  applyOutdated({ outdated }) {
+    this.outdated = new Map();
+    for (const [obj, first, last] of outdated) {
+      if (!this.outdated.has(obj)) this.outdated.set(obj, new Uint8Array(this.clip.frames));
+      this.outdated.get(obj).fill(1, first, last + 1);
+    }
+  }
+
+  isOutdated(obj, frame) {
+    return Boolean(this.outdated.get(obj)?.[frame]);
+  }
+
+  /** How many frames of an object tracking would bring up to date. */
+  outdatedFrames(obj) {
+    return (this.outdated.get(obj) ?? []).reduce((sum, isOld) => sum + isOld, 0);
   }
 
   /** Scores of all frames, or of those that changed since a revision. */
@@ -444,7 +479,9 @@ export class Session {
       track.iou[frame] = iou;
       track.score[frame] = score;
       track.area[frame] = areaOfRuns(runs.get(obj)) / (this.clip.width * this.clip.height);
-      if (this.job) this.looked.delete(pair(obj, frame)); // tracked anew
+      if (!this.job) continue;
+      this.looked.delete(pair(obj, frame)); // tracked anew
+      this.outdated.get(obj)?.fill(0, frame, frame + 1);
     }
     this.masks.set(frame, { epoch: this.epoch, runs });
     this.asked.delete(frame);
@@ -531,9 +568,11 @@ export class Session {
 
   /** What nobody looked at, said anything about or locked, the worst first. */
   problems() {
+    const prompted = new Set(this.prompts.map(({ obj, frame }) => pair(obj, frame)));
+    const isPrompted = (obj, frame) => prompted.has(pair(obj, frame));
     return findProblems(this.tracks, (obj, frame) =>
       Boolean(this.looked.has(pair(obj, frame)) || this.object(obj)?.hidden || this.isLocked(obj, frame)
-        || this.prompt(obj, frame)));
+        || isPrompted(obj, frame)), isPrompted);
   }
 
   /** The user saw the masks of these frames. */
@@ -1442,8 +1481,10 @@ class Timeline {
 
   move(event) {
     const frame = this.frameAt(event);
+    const { first, last } = this.studio.range;
     if (this.drag === 'frame') this.studio.seek(frame);
-    else if (this.drag) this.studio.setRange({ [this.drag]: frame });
+    else if (this.drag === 'first') this.studio.setRange({ first: Math.min(frame, last ?? frame) });
+    else if (this.drag === 'last') this.studio.setRange({ last: Math.max(frame, first ?? frame) });
     this.explain(event, frame);
   }
 
@@ -1452,6 +1493,7 @@ class Timeline {
     const track = object && this.studio.session.tracks.get(object.obj);
     const words = [`Frame ${frame}`, timecode(frame, this.studio.session.clip.rate)];
     if (object) words.push(object.name, scoreInWords(track, frame));
+    if (object && this.studio.session.isOutdated(object.obj, frame)) words.push(OUTDATED);
     this.tip.textContent = words.join(' · ');
     this.tip.hidden = false;
     const bounds = this.element.getBoundingClientRect();
@@ -1483,7 +1525,8 @@ class Timeline {
       context.fillRect(0, y + 3, this.width, LANE - 6);
       context.globalAlpha = object.hidden ? 0.4 : 1;
       const track = tracks.get(object.obj);
-      if (track) this.paintRibbon(context, y + (LANE - RIBBON.height) / 2, track, hatch);
+      if (track) this.paintRibbon(context, y + (LANE - RIBBON.height) / 2, object.obj, track, hatch);
+      context.globalAlpha = object.hidden ? 0.4 : 1;
       this.paintLocks(context, y, object.obj, ink);
       this.paintPrompts(context, y + LANE / 2, object);
     });
@@ -1514,15 +1557,19 @@ class Timeline {
       const row = rows[lane] ?? this.labels.appendChild(h('div', { class: 'label' }));
       row.textContent = name;
       row.style.setProperty('--color', color);
-      row.title = name;
+      const old = this.studio.session.outdatedFrames(obj);
+      row.title = old ? outdatedInWords(name, old) : name;
+      row.classList.toggle('outdated', old > 0);
       row.classList.toggle('current', obj === this.studio.selected);
     });
     for (const row of rows.slice(objects.length)) row.remove();
     if (objects.length > rows.length) this.reveal(this.studio.selected);
   }
 
-  /** Height and colour say the predicted IoU; hatched where the object is not visible. */
-  paintRibbon(context, y, track, hatch) {
+  /** Height and colour say the predicted IoU; hatched where the object is not visible, faint where tracking is due. */
+  paintRibbon(context, y, obj, track, hatch) {
+    const { session } = this.studio;
+    const opacity = context.globalAlpha;
     const columns = Math.min(this.frames, Math.max(Math.floor(this.width), 1));
     const ribbon = ribbonColumns(track, columns);
     for (let column = 0; column < columns; column++) {
@@ -1530,6 +1577,8 @@ class Timeline {
       const x = Math.round((column / columns) * this.width);
       const width = Math.round(((column + 1) / columns) * this.width) - x;
       const height = Math.max(RIBBON.least, RIBBON.height * clamp(ribbon.iou[column], 0, 1));
+      const isOld = session.isOutdated(obj, Math.floor((column * this.frames) / columns));
+      context.globalAlpha = opacity * (isOld ? 0.35 : 1);
       context.fillStyle = ribbon.hidden[column] ? hatch : iouColor(ribbon.iou[column]);
       if (ribbon.hidden[column]) context.fillRect(x, y, width, RIBBON.height);
       else context.fillRect(x, y + RIBBON.height - height, width, height);
@@ -1607,6 +1656,10 @@ const MEANING = {
   iou: 'Predicted IoU: how well the model thinks that its mask fits, from 0 to 1. Below 0.70, have a look.',
   score: 'Object score: above 0 the model sees the object in this frame, below 0 it is hidden or gone.',
 };
+
+const OUTDATED = 'older than your last change';
+
+const outdatedInWords = (name, frames) => `${name} changed: ${count(frames, 'mask')} ${OUTDATED}. Track again.`;
 
 /** @param {Track | undefined} track */
 function scoreInWords(track, frame) {
@@ -1995,7 +2048,8 @@ class Inspector {
     if (!object) return;
     const prompt = session.prompt(selected, shown);
     setText(this.title, session.isStill ? object.name : `${object.name} in frame ${shown}`);
-    setText(this.score, sentence(scoreInWords(session.tracks.get(selected), shown)));
+    const words = sentence(scoreInWords(session.tracks.get(selected), shown));
+    setText(this.score, session.isOutdated(selected, shown) ? `${words} · ${OUTDATED}` : words);
     this.score.title = scoreExplained(session.tracks.get(selected), shown);
     this.updateChips(prompt);
     const isLocked = session.isLocked(selected, shown);
@@ -2020,11 +2074,14 @@ class Inspector {
     const chips = points.map(([, , positive], index) =>
       chip(`${positive ? '+' : '−'} ${index + 1}`, `click ${index + 1}`, { kind: 'point', index }));
     if (box) chips.push(chip('Box', 'the box', { kind: 'box' }));
-    if (mask) chips.push(chip('Painted', 'what was painted', { kind: 'mask' }));
+    if (mask) chips.push(chip(isAsPainted(prompt) ? 'Painted' : 'From painting', 'what was painted', { kind: 'mask' }));
     this.chips.replaceChildren(...chips);
     this.chips.hidden = !chips.length;
   }
 }
+
+/** Whether the mask is exactly what was painted, or given. */
+const isAsPainted = (prompt) => Boolean(prompt?.mask && !prompt.points.length && !prompt.box);
 
 const sentence = (words) => words[0].toUpperCase() + words.slice(1);
 
@@ -2132,7 +2189,7 @@ class TimeBar {
   }
 
   enter(text) {
-    if (/^\d+$/.test(text.trim())) this.studio.seek(Number(text));
+    if (/^-?\d+$/.test(text.trim())) this.studio.seek(Number(text));
     else this.update();
   }
 
@@ -2148,7 +2205,7 @@ class TimeBar {
     setText(this.time, timecode(wanted, clip.rate));
     const hasRange = range.first !== null || range.last !== null;
     this.clearRange.hidden = !hasRange;
-    setText(this.track[1].querySelector('span'), hasRange ? 'Track range' : 'Track');
+    this.updateDue(hasRange);
     setPressed(this.only, onlySelected);
     const name = session.object(selected)?.name;
     setText(this.only.firstChild, onlySelected && name ? `Only ${name}` : 'All objects');
@@ -2157,6 +2214,18 @@ class TimeBar {
     this.tracking.hidden = Boolean(job);
     this.job.hidden = !job;
     if (job) this.updateJob(job);
+  }
+
+  /** Says on the button what has changed since it was tracked. */
+  updateDue(hasRange) {
+    const { session } = this.studio;
+    const due = session.objects.filter(({ obj, locked }) => !locked && session.outdatedFrames(obj));
+    const reasons = due.map(({ obj, name }) => outdatedInWords(name, session.outdatedFrames(obj)));
+    const words = due.length ? 'Track again' : 'Track';
+    const [, both] = this.track;
+    setText(both.querySelector('span'), hasRange ? 'Track range' : words);
+    both.title = ['Track both ways (T)', ...reasons].join('\n');
+    both.classList.toggle('due', due.length > 0);
   }
 
   updateJob({ done, total, eta, paused }) {
@@ -2312,7 +2381,8 @@ class Guide {
 // --- Studio: what everything above serves ----------------------------------------------------------------------------
 
 const MASK_BLOCK = 32; // frames whose masks are asked for together
-const REWRITES = new Set(['hello', 'sync', 'undo', 'redo']); // after these every mask may be another
+const GOES_BACK = new Set(['undo', 'redo']);
+const REWRITES = new Set(['hello', 'sync', ...GOES_BACK]); // after these every mask may be another
 const DRAWN_AHEAD = new Set(['mask', 'choose', 'edit_object']); // an error takes back what was shown at once
 const WHILE_TRACKING = new Set(['edit_object', 'track', 'pause', 'resume', 'cancel']); // all else waits for its end
 const GLANCE = 1500; // milliseconds in which a frame is looked at
@@ -2371,7 +2441,10 @@ class Studio {
     this.spoken = h('div', { class: 'offscreen', role: 'status', 'aria-live': 'polite' });
     this.stage.element.append(this.skeleton, this.hint, this.guide.element, this.messages.element);
     this.leave = () => this.keepView();
+    this.comeBack = () => this.catchUp();
     window.addEventListener('pagehide', this.leave);
+    window.addEventListener('focus', this.comeBack);
+    document.addEventListener('visibilitychange', this.comeBack);
     this.element = h('div', {
       class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio',
       'data-lm-suppress-shortcuts': 'true', 'data-jp-suppress-context-menu': 'true',
@@ -2389,6 +2462,8 @@ class Studio {
   close() {
     this.keepView();
     window.removeEventListener('pagehide', this.leave);
+    window.removeEventListener('focus', this.comeBack);
+    document.removeEventListener('visibilitychange', this.comeBack);
     clearTimeout(this.glance);
     this.player.close();
     this.link.close();
@@ -2541,13 +2616,12 @@ class Studio {
 
   onState(message, asked) {
     const { clip, token, job } = this.session;
+    const before = { ...this.session };
     this.session.applyState(asked === 'track' ? { ...message, job: message.job ?? job } : message);
     if (!job && this.session.job) this.follow(); // another view, or code, began
     if (asked === null || REWRITES.has(asked)) this.session.doubtMasks();
     this.isCancelling &&= Boolean(this.session.job);
-    const { objects } = this.session;
-    const isKnown = objects.some(({ obj }) => obj === this.selected);
-    if (asked === 'add_object' || !isKnown) this.selected = objects.at(-1)?.obj ?? null;
+    this.selected = this.selectedAfter(before, asked);
     this.stage.selected = this.stage.hovered = null;
     const isOther = token !== message.token || JSON.stringify(clip) !== JSON.stringify(message.clip);
     if (!this.session.clip) this.stage.picture = null;
@@ -2555,6 +2629,16 @@ class Studio {
     else this.fetchMasks();
     this.fetchCandidates();
     this.refresh('masks', 'marks', 'ribbon');
+  }
+
+  /** Which object is selected now: a new one, the one that an undo or redo was about, or another one than a lost one. */
+  selectedAfter(before, asked) {
+    const { objects } = this.session;
+    const changed = GOES_BACK.has(asked) ? changedObjects(before, this.session) : [];
+    if (asked === 'add_object') return objects.at(-1).obj;
+    if (changed.length && !changed.includes(this.selected)) return changed.at(-1);
+    if (this.session.object(this.selected)) return this.selected;
+    return objects.filter(({ locked }) => !locked).at(-1)?.obj ?? null;
   }
 
   /** Another clip, or the same one after a reload. */
@@ -2590,6 +2674,12 @@ class Studio {
     this.stage.show(sight);
   }
 
+  /** Another tab may have gone on with the same session; whoever follows tracking hears of it anyway. */
+  catchUp() {
+    const { session, link, pending, tools } = this;
+    if (!document.hidden && session.clip && !session.job && !pending.size && !tools.gesture) link.sync();
+  }
+
   onResults(message, buffers) {
     this.session.applyResults(message, buffers);
     this.refresh('ribbon');
@@ -2602,9 +2692,11 @@ class Studio {
   }
 
   onDone({ status, message }) {
-    const done = this.session.job?.done ?? 0;
+    const { job } = this.session;
+    const done = job?.done ?? 0;
     this.endJob();
     if (status === 'failed') this.messages.say(message ?? 'Tracking failed; what was finished is kept.', 'error');
+    else if (!job) return; // heard before, from another stream
     else if (status === 'cancelled') this.messages.say(`Cancelled. ${count(done, 'finished frame')} kept.`, 'note');
     else this.sayTracked(done);
   }
@@ -2655,14 +2747,25 @@ class Studio {
     }
     mark.obj = obj;
     this.session.candidates.delete(pair(obj, frame));
-    await this.change(op, { frame, obj, ...fields }, mark);
+    const before = this.session.prompt(obj, frame);
+    const answer = await this.change(op, { frame, obj, ...fields }, mark);
+    if (isAsPainted(before) && answer?.op === 'state') this.sayRedrawn(op);
     this.fetchCandidates();
   }
 
   /** @param {number} frame @param {Point} at @param {boolean} positive */
   click(frame, { x, y }, positive) {
+    if (!positive && !this.isBegun(frame)) {
+      return this.messages.say('Click what belongs to it first; then take away what does not.', 'note');
+    }
     const mark = { obj: this.target, frame, kind: 'point', index: -1, x, y, positive, pending: true };
     return this.prompt('click', frame, { x, y, positive }, mark);
+  }
+
+  /** Whether there is anything of the object that could be taken away. */
+  isBegun(frame) {
+    const { session, target, pending } = this;
+    return Boolean(pending.size || session.mask(target, frame) || session.prompts.some(({ obj }) => obj === target));
   }
 
   /** @param {number} frame @param {number[]} box */
@@ -2692,6 +2795,12 @@ class Studio {
     const undo = { text: 'Undo', press: () => this.undo() };
     const what = `it replaces ${gone.join(' and ')} on this frame`;
     this.messages.say(`What you paint is the whole mask: ${what}.`, 'note', undo);
+  }
+
+  /** With a click or a box on top of it, a painting is where the model begins, and no longer the mask. */
+  sayRedrawn(op) {
+    const undo = { text: 'Undo', press: () => this.undo() };
+    this.messages.say(`The model draws the mask anew from your painting and this ${op}.`, 'note', undo);
   }
 
   /** @param {number} candidate 1 to 3 */
@@ -2764,12 +2873,20 @@ class Studio {
   }
 
   undo() {
-    this.messages.hide();
-    if (this.session.canUndo) this.change('undo');
+    this.goBack('undo', this.session.canUndo);
   }
 
   redo() {
-    if (this.session.canRedo) this.change('redo');
+    this.goBack('redo', this.session.canRedo);
+  }
+
+  /** @param {'undo' | 'redo'} op */
+  goBack(op, isPossible) {
+    this.messages.hide();
+    if (!isPossible) return;
+    this.session.canUndo ||= op === 'redo'; // at once: keys may be quicker than the host
+    this.session.canRedo ||= op === 'undo';
+    this.change(op);
   }
 
   // What the user does: objects -----------------------------------------------------------------------------------
@@ -2854,7 +2971,7 @@ class Studio {
   setRange(ends) {
     const { first, last } = { ...this.range, ...ends };
     const isCrossed = first !== null && last !== null && first > last;
-    this.range = isCrossed ? { first: null, last: null, ...ends } : { first, last };
+    this.range = isCrossed ? { first: last, last: first } : { first, last };
     this.refresh('playhead', 'panels');
   }
 
