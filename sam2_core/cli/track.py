@@ -147,6 +147,8 @@ def run(args: argparse.Namespace) -> int:
         raise Sam2Error(f"the results would replace the input {str(args.input)!r}; choose another folder with --out.")
     with open_video(args.input) as video:
         prompts = prompts_for(video, args.prompts or ())
+        if video.notice:
+            tqdm.write(video.notice, file=sys.stderr)
         tracker = Tracker(_load(args), video, _BEHAVIOURS[args.behaviour])
         if folder.holds_results:
             tqdm.write(f"replacing the earlier results in {args.out}", file=sys.stderr)

@@ -18,6 +18,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from sam2_core.errors import VideoError
+from sam2_core.media.extent import declared_bytes
 from sam2_core.media.ffmpeg import decode, open_stream
 from sam2_core.media.orientation import Orientation
 from sam2_core.media.sequential import SequentialReader
@@ -34,6 +35,9 @@ class ContainerSource:
         path: an existing file.
         limits: what is accepted.
 
+    Attributes:
+        notice: what people should know of a file that is cut off, in a sentence; else empty.
+
     Raises:
         VideoError: the file is no video, holds only sound, or gives no frame.
     """
@@ -42,6 +46,7 @@ class ContainerSource:
         self._index = _FrameIndex.of(path, limits)
         self.count = len(self._index.stamps)
         self.fps = self._index.fps
+        self.notice = self._index.notice(path)
         size = (self._index.stored_height, self._index.stored_width)
         self.height, self.width = size[::-1] if self._index.orientation.transposed else size
         self._reader = SequentialReader(_ContainerDecoder(path, limits, self._index), limits.window_bytes)
@@ -68,10 +73,12 @@ class _FrameIndex:
         stored_height: rows before ``orientation`` is applied.
         stored_width: columns before ``orientation`` is applied.
         orientation: of all frames.
+        claimed: frames that the file says it has; 0 where it does not say.
     """
 
     def __init__(self) -> None:
         self.stamps = array("q")
+        self.claimed = 0
         self.keyframes = array("q")
         self.time_base = Fraction(1, 1000)
         self.stored_height = self.stored_width = 0
@@ -99,6 +106,7 @@ class _FrameIndex:
     ) -> None:
         with open_stream(path, limits, codec_options) as (container, stream):
             self.time_base = stream.time_base or self.time_base
+            self.claimed = stream.frames
             for frame in decode(container, stream, damage):
                 if not self.stamps:
                     self.stored_height, self.stored_width = frame.height, frame.width
@@ -114,6 +122,17 @@ class _FrameIndex:
         span = (max(self.stamps) - min(self.stamps)) * self.time_base
         fps = float((len(self.stamps) - 1) / span) if span > 0 else 0.0
         return plausible_fps(fps)
+
+    def notice(self, path: Path) -> str:
+        """What is missing of a file that ends before it says it does.
+
+        A claim alone proves nothing, for edit lists hide frames; nor does a file that is cut behind its last frame.
+        """
+        count = len(self.stamps)
+        if (declared_bytes(path) or 0) <= path.stat().st_size or 0 < self.claimed <= count:
+            return ""
+        found = f"{count} of about {self.claimed}" if self.claimed else f"only {count}"
+        return f"{found} frames can be read: the file seems cut off; copy or upload it again if it should be whole."
 
     def position(self, frame: av.VideoFrame) -> int | None:
         """Which frame of the video this is, by its time; with times out of order most frames are not found."""

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from sam2_core.errors import VideoError
+from sam2_core.media.extent import declared_bytes
 from sam2_core.media.source import MediaLimits
 
 # FFmpeg would also read play lists and scripts, which name other files and hosts: a hostile upload must not be one.
@@ -42,6 +43,11 @@ def open_stream(
     except OSError as error:
         raise VideoError(f"{name!r} cannot be read: {error.strerror or error}.") from error
     except av.FFmpegError as error:
+        if declared_bytes(path) is not None:
+            raise VideoError(
+                f"{name!r} is a video that is cut off or damaged: what is needed to play it is not all there; copy or "
+                "upload it again."
+            ) from error
         raise VideoError(
             f"{name!r} is neither a video (mp4, mov, webm, mkv, avi) nor a picture (jpg, png, webp, gif, bmp, tiff) "
             f"that can be read; convert it to one of these."

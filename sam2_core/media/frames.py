@@ -39,9 +39,10 @@ class Video:
         width: columns, in pixels.
         fps: frames per second, the mean where frames last differently long; 1 for a picture.
         is_image: this is a single still picture.
+        notice: what people should know of it, such as that the file is cut off, in a sentence; else empty.
     """
 
-    def __init__(self, source: FrameSource, name: str, *, is_image: bool = False) -> None:
+    def __init__(self, source: FrameSource, name: str, *, is_image: bool = False, notice: str = "") -> None:
         self._source = source
         self._lock = threading.Lock()
         self._closed = False
@@ -50,6 +51,7 @@ class Video:
         self.width = source.width
         self.fps = source.fps
         self.is_image = is_image
+        self.notice = notice
 
     def __len__(self) -> int:
         """Frames that can be decoded."""
@@ -122,7 +124,8 @@ def _open_file(path: Path, limits: MediaLimits) -> Video:
         with open_picture(path, limits) as image:
             still = None if is_animated(image) else to_rgb(image)
     except UnidentifiedImageError:
-        return Video(ContainerSource(path, limits), path.name)
+        container = ContainerSource(path, limits)
+        return Video(container, path.name, notice=container.notice)
     if still is None:
         return Video(AnimationSource(path, limits), path.name)
     return Video(ArraySource(still[None], fps=1.0), path.name, is_image=True)

@@ -24,12 +24,14 @@ class Upload:
         make: writes it to a path.
         size: height and width of what it opens; ``None`` if it cannot be used.
         frames: of what it opens; ``None`` if nobody can tell.
+        notice: a part of what is said of it although it opens.
     """
 
     name: str
     make: Callable[[Path], object]
     size: tuple[int, int] | None = None
     frames: int | None = None
+    notice: str = ""
 
 
 def _bytes(content: bytes) -> Callable[[Path], object]:
@@ -112,7 +114,10 @@ UPLOADS = {
     # videos
     "an ordinary clip": Upload("clip.mp4", _clip(), (48, 64), 12),
     "a clip cut off in the middle": Upload(
-        "half.mp4", _edited(lambda data: data[: len(data) * 2 // 3], _clip(60)), (48, 64)
+        "half.mp4",
+        _edited(lambda data: data[: len(data) * 2 // 3], _clip(60)),
+        (48, 64),
+        notice=" of about 60 frames can be read: the file seems cut off",
     ),
     "a clip without its index": Upload("recording.mov", _edited(lambda data: data[: len(data) // 2], _clip(60))),
     "a clip of one frame": Upload("one.mp4", _clip(1), (48, 64), 1),

@@ -1,6 +1,7 @@
 """Video files, good and bad, made by PyAV on the spot."""
 
 import random
+import re
 from array import array
 from itertools import islice
 from pathlib import Path
@@ -195,6 +196,47 @@ def test_a_file_cut_off_gives_the_frames_that_are_there(tmp_path: Path, fraction
         assert whole <= len(video) <= whole + 1  # half a packet may still make a frame
         assert numbers_of(forward[:whole]) == list(range(whole))
         assert numbers_of(video[index] for index in reversed(range(whole))) == list(reversed(range(whole)))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "notice"),
+    [
+        ("clip.mp4", "libx264", r"\d+ of about 60 frames can be read: the file seems cut off; .+\."),
+        ("clip.avi", "mpeg4", r"\d+ of about 60 frames can be read: the file seems cut off; .+\."),
+        ("clip.mkv", "libx264", r"only \d+ frames can be read: the file seems cut off; .+\."),
+        ("clip.webm", "libvpx-vp9", r"only \d+ frames can be read: the file seems cut off; .+\."),
+    ],
+)
+def test_a_file_cut_off_says_so_and_a_whole_one_does_not(tmp_path: Path, name: str, codec: str, notice: str) -> None:
+    path = write_video(tmp_path / name, numbered(60), codec=codec)
+    with open_video(path) as video:
+        assert (len(video), video.notice) == (60, "")
+    path.write_bytes(path.read_bytes() + b"what others append")
+    with open_video(path) as video:
+        assert (len(video), video.notice) == (60, "")
+    start, size = packet_places(path)[30]
+    path.write_bytes(path.read_bytes()[: start + size // 2])
+    with open_video(path) as video:
+        assert 25 < len(video) < 35
+        assert re.fullmatch(notice, video.notice)
+
+
+def test_damage_is_not_taken_for_a_cut(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", numbered(30), codec="mjpeg")
+    data = bytearray(path.read_bytes())
+    start, size = packet_places(path)[7]
+    data[start : start + size] = bytes(size)
+    path.write_bytes(data)
+    with open_video(path) as video:
+        assert (len(video), video.notice) == (29, "")
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.mov", "libx264"), ("clip.webm", "libvpx-vp9")])
+def test_a_file_cut_off_before_it_can_be_played_is_no_unknown_kind(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_video(tmp_path / name, numbered(60), codec=codec)
+    path.write_bytes(path.read_bytes()[: 40 if path.suffix == ".webm" else -100])
+    with pytest.raises(VideoError, match=r"'clip\.\w+' is a video that is cut off or damaged: .*copy or upload it"):
+        open_video(path)
 
 
 def test_garbage_packets_are_skipped(tmp_path: Path) -> None:
