@@ -41,7 +41,7 @@ class MaskAnswer(TypedDict):
 
 
 class FrameAnswer(TypedDict):
-    """All objects of one frame, and how many frames of all are done."""
+    """All objects that a frame has so far, and how many answers of all are given; the last one for a frame counts."""
 
     frame: int
     masks: list[MaskAnswer]
@@ -81,7 +81,10 @@ class Api:
         model: str = "pocket",
         direction: Literal["forward", "backward", "both"] = "both",
     ) -> Iterator[FrameAnswer]:
-        """Masks of objects in all frames of a video, one answer for each frame as it is tracked.
+        """Masks of objects in all frames of a video, as they are tracked.
+
+        A frame may come more than once: first as it was prompted, then as sweeps pass it, with more objects each time.
+        An answer has all masks that the frame has so far, so the last one for a frame counts.
 
         Args:
             video: the file, as ``gradio_client.handle_file`` sends it.

@@ -115,7 +115,7 @@ class FolderSource:
     def _check_size(self, path: Path, height: int, width: int) -> None:
         if (height, width) != (self.height, self.width):
             raise VideoError(
-                f"all pictures of a folder have one size; {self._paths[0].name!r} is {self.width} x {self.height} and "
+                f"all pictures of one clip have one size; {self._paths[0].name!r} is {self.width} x {self.height} and "
                 f"{path.name!r} is {width} x {height}."
             )
 

@@ -316,7 +316,9 @@ class Session:
     def _changing(self) -> Iterator[None]:
         with self._open():
             if self.tracking:
-                raise PromptError("tracking is going on; wait for its end, or cancel it first.")
+                raise PromptError(
+                    "tracking is going on: cancel it, or wait until it is finished, and then do this again."
+                )
             yield
 
     def _change(self, change: Callable[[], None]) -> None:
