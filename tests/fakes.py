@@ -42,6 +42,7 @@ class FakeModel:
     def __init__(self, score: float = 5.0) -> None:
         self.config = POCKET.at_size(SIDE)
         self.device = torch.device("cpu")
+        self.compute_dtype = torch.float32
         self.score = score
         self.encoded: list[str] = []
         """One entry for each frame that was encoded."""

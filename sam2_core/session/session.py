@@ -284,7 +284,8 @@ class Session:
     def script(self, clip: str | None = None) -> str:
         """A Python script that does it all again, with the clip at this path, or beside it under its own name."""
         with self._open():
-            return python_script(clip or self.video.name, self.model_name, self._editor.in_force())
+            editor = self._editor
+            return python_script(clip or self.video.name, editor.model_name, editor.tracker.model, editor.in_force())
 
     def close(self) -> None:
         """End work here once the frame in work is finished; what is on the disk stays, unless it was temporary."""

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,20 +20,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sam2_core.errors import ProjectError, Sam2Error, SessionLimit
 from sam2_core.media import open_video
+from sam2_core.model import SAM2
+from sam2_core.prompts import Box
 from sam2_core.rle import Rle
 from sam2_core.session import Limits, ModelPool, Session, SessionManager
-from sam2_core.session.commands import Choose, EditObject, SetMask, Track, Undo
+from sam2_core.session.commands import Choose, EditObject, SetBox, SetMask, Track, Undo
 from sam2_core.session.places import size_of
 from sam2_core.session.project import ProjectLimits, unpacked_bytes
 from sam2_core.tracking import Direction
 from sam2_core.weights import load_model
 from tests.fakes import fake_model
 from tests.session.test_manager import load
-from tests.session.working import HERE, THERE, click, tracked
+from tests.session.working import HERE, THERE, click, session_in, tracked
 
 Members = dict[str, bytes]
 
@@ -332,12 +336,27 @@ def test_an_encrypted_member_is_one_sentence(manager: SessionManager, saved: Pat
 # The script -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_script_does_it_all_again(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "threads"), [(torch.float32, 1), (torch.bfloat16, 2)])
+def test_the_script_does_it_all_again(precision: torch.dtype, threads: int, clip: Path, tmp_path: Path) -> None:
+    """In the number type and with the threads of the session, which the page chooses to suit the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        _check_script(load_model("pocket").to_precision(precision), clip, tmp_path)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_script(model: SAM2, clip: Path, tmp_path: Path) -> None:
     square = np.zeros((48, 64), bool)
     square[10:30, 4:24] = True
-    with Session.alone(open_video(clip), "pocket", load_model("pocket")) as session:
+    with Session.alone(open_video(clip), "pocket", model) as session:
         session.do(click(1, 2, HERE))
-        tracked(session, Track(frames=3))
+        job = session.track()
+        while not job.progress.done and not job.over:
+            time.sleep(0.001)
+        job.cancel()
+        job.wait()
         session.do(SetMask(2, 1, Rle.encode(square)))
         session.do(click(1, 0, THERE))
         session.do(Undo())
@@ -353,6 +372,27 @@ def test_the_script_does_it_all_again(clip: Path, tmp_path: Path) -> None:
                 assert np.array_equal(labels == 1, shown)
             else:
                 assert np.array_equal(labels == 2, shown & (labels != 1))
+
+
+def test_tracking_that_was_cancelled_is_done_again_as_far_as_it_got(tmp_path: Path) -> None:
+    square = np.zeros((24, 32), bool)
+    square[4:12, 20:28] = True
+    with session_in(tmp_path / "one") as first, session_in(tmp_path / "other") as again:
+        first.do(click(1, 4))
+        first.do(SetBox(2, 10, Box(0.2, 0.2, 0.6, 0.7)))
+        job = first.track()
+        while job.progress.done < 3 and not job.over:
+            time.sleep(0)
+        job.cancel()
+        job.wait()
+        first.do(SetMask(3, 7, Rle.encode(square)))
+        tracked(first)
+        first.do(click(1, 12, THERE))
+        tracked(first)
+        for command in first._editor.in_force():
+            again.do(command)
+            again.wait_for_job()
+        assert again.document == first.document
 
 
 def _environment() -> dict[str, str]:
