@@ -22,7 +22,7 @@ from widgets.annotation import annotation_of
 from widgets.opening import Clip, Model, loaded, open_project, open_session
 from widgets.pictures import data_url, thumbnail
 from widgets.relay import Relay
-from widgets.session_verbs import SessionVerbs, one_of
+from widgets.session_verbs import SessionVerbs, one_of, whole
 
 _STATIC = Path(__file__).parent / "static"
 _STILL_WIDTH = 640
@@ -42,7 +42,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
     Whatever one does in the browser, the next cell finds, and whatever code does, the browser shows, in every view.
     Positions are pixels of the frame: ``(0, 0)`` is its top-left corner, as for arrays, but x comes first. Objects have
-    numbers from 1 on; a number that is new makes a new object.
+    numbers from 1 on; one above all that were given before makes a new object.
 
     Args:
         clip: path or ``file://`` address of a video, a picture or a folder of frames; RGB frames, uint8
@@ -152,7 +152,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         Raises:
             PromptError: there is nothing to track, or tracking goes on.
         """
-        self._do(Track(one_of(Direction, direction), first, last, None if objects is None else tuple(objects)))
+        first, last = (None if each is None else whole(each) for each in (first, last))
+        chosen = None if objects is None else tuple(whole(each) for each in objects)
+        self._do(Track(one_of(Direction, direction), first, last, chosen))
 
     def wait(self, timeout: float | None = None) -> Progress | None:
         """Wait until tracking ends, or for ``timeout`` seconds; how far it is then, ``None`` if there never was any.

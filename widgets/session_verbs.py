@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable
 from enum import Enum
@@ -33,6 +34,7 @@ from sam2_core.session.commands import (
     SetBox,
     SetMask,
     Undo,
+    check_name,
 )
 from widgets.annotation import annotation_of
 from widgets.masks import Masks, score_table
@@ -46,7 +48,7 @@ class SessionVerbs:
     """Prompts, objects, masks and files of one session.
 
     Positions are pixels of the frame: ``(0, 0)`` is its top-left corner, as for arrays, but x comes first. Objects have
-    numbers from 1 on; a number that is new makes a new object.
+    numbers from 1 on; one above all that were given before makes a new object.
 
     Attributes:
         session: what it all rests on, with every command there is.
@@ -68,7 +70,7 @@ class SessionVerbs:
 
     def candidates(self, obj: int, frame: int) -> tuple[ObjectMask, ...]:
         """The three masks that a single click may have meant; none where nothing else can be meant."""
-        return self.session.candidates(obj, frame)
+        return self.session.candidates(whole(obj), whole(frame))
 
     # What is said ------------------------------------------------------------------------------------------------
 
@@ -76,7 +78,7 @@ class SessionVerbs:
         """One more click on an object, or with ``positive=False`` on what does not belong to it.
 
         Args:
-            obj: the object's number; a new one makes a new object.
+            obj: the object's number; one above all others makes a new object.
             frame: index of the frame.
             at: ``(x, y)``, in pixels of the frame.
             positive: whether what is there belongs to the object.
@@ -87,28 +89,28 @@ class SessionVerbs:
         Example:
             >>> widget.add_click(1, 0, (480, 270))
         """
-        x, y = self._pixels(at)
-        self._do(AddPoint(obj, frame, Point.at_pixel(x, y, *self._size, positive=positive)))
+        x, y = self._pixels(at, "a click is (x, y)", 2)
+        self._do(AddPoint(whole(obj), whole(frame), Point.at_pixel(x, y, *self._size, positive=flag(positive))))
 
     def add_box(self, obj: int, frame: int, box: Corners) -> None:
         """The rectangle around an object, instead of an earlier one.
 
         Args:
-            obj: the object's number; a new one makes a new object.
+            obj: the object's number; one above all others makes a new object.
             frame: index of the frame.
             box: ``(x0, y0, x1, y1)`` from the top left to the bottom right, in pixels of the frame.
 
         Raises:
             PromptError: there is no such frame or box, the object is locked, or tracking goes on.
         """
-        x0, y0, x1, y1 = self._pixels(box)
-        self._do(SetBox(obj, frame, Box.at_pixels(x0, y0, x1, y1, *self._size)))
+        x0, y0, x1, y1 = self._pixels(box, "a box is (x0, y0, x1, y1)", 4)
+        self._do(SetBox(whole(obj), whole(frame), Box.at_pixels(x0, y0, x1, y1, *self._size)))
 
     def add_mask(self, obj: int, frame: int, mask: npt.NDArray[Any]) -> None:
         """The whole mask of an object, instead of all that was said of it on this frame.
 
         Args:
-            obj: the object's number; a new one makes a new object.
+            obj: the object's number; one above all others makes a new object.
             frame: index of the frame.
             mask: ``[H, W]``; what is not zero belongs to the object. Another size is stretched over the frame.
 
@@ -118,7 +120,7 @@ class SessionVerbs:
         mask = np.asarray(mask)
         if mask.ndim != 2 or mask.size == 0:
             raise PromptError(f"a mask is an array [H, W]; got one of shape {list(mask.shape)}.")
-        self._do(SetMask(obj, frame, Rle.encode(mask)))
+        self._do(SetMask(whole(obj), whole(frame), Rle.encode(mask)))
 
     def choose(self, obj: int, frame: int, candidate: int) -> None:
         """Which of :meth:`candidates` was meant, counted from 0.
@@ -126,7 +128,7 @@ class SessionVerbs:
         Raises:
             PromptError: the prompt is not ambiguous, or tracking goes on.
         """
-        self._do(Choose(obj, frame, candidate))
+        self._do(Choose(whole(obj), whole(frame), whole(candidate)))
 
     def remove_prompt(self, obj: int, frame: int, kind: str, index: int = 0) -> None:
         """Take back a prompt.
@@ -140,7 +142,7 @@ class SessionVerbs:
         Raises:
             PromptError: there is none, or tracking goes on.
         """
-        self._do(RemovePrompt(obj, frame, one_of(PromptKind, kind), index))
+        self._do(RemovePrompt(whole(obj), whole(frame), one_of(PromptKind, kind), whole(index)))
 
     def clear(self, obj: int, frame: int) -> None:
         """Take back all that was said about an object on a frame.
@@ -148,7 +150,7 @@ class SessionVerbs:
         Raises:
             PromptError: there is nothing, or tracking goes on.
         """
-        self._do(ClearFrame(obj, frame))
+        self._do(ClearFrame(whole(obj), whole(frame)))
 
     def undo(self) -> None:
         """Take the last step back, tracking included."""
@@ -161,7 +163,17 @@ class SessionVerbs:
     # Objects -----------------------------------------------------------------------------------------------------
 
     def add_object(self, name: str | None = None) -> int:
-        """A new object about which nothing is said yet; its number."""
+        """A new object about which nothing is said yet; its number.
+
+        Raises:
+            PromptError: that is no name, there are as many objects as there may be, or tracking goes on.
+
+        Example:
+            >>> ball = widget.add_object("ball")
+            >>> widget.add_click(ball, 0, (480, 270))
+        """
+        if name is not None:
+            check_name(name)  # before there is an object without one
         obj = self.session.document.next_object_id
         self._do(AddObject(obj))
         if name is not None:
@@ -189,7 +201,10 @@ class SessionVerbs:
         Raises:
             PromptError: there is no such object, or that is no name or no colour.
         """
-        self._do(EditObject(obj, name, colour.lower() if colour else colour, hidden, locked))
+        colour = colour.lower() if isinstance(colour, str) else colour
+        hidden = None if hidden is None else flag(hidden)
+        locked = None if locked is None else flag(locked)
+        self._do(EditObject(whole(obj), name, colour, hidden, locked))
 
     def remove_object(self, obj: int) -> None:
         """Forget an object and its masks.
@@ -197,7 +212,7 @@ class SessionVerbs:
         Raises:
             PromptError: there is no such object, or tracking goes on.
         """
-        self._do(RemoveObject(obj))
+        self._do(RemoveObject(whole(obj)))
 
     def lock_frame(self, obj: int, frame: int, *, locked: bool = True) -> None:
         """Keep an object's mask on a frame as it is, whatever is tracked or said.
@@ -205,7 +220,7 @@ class SessionVerbs:
         Raises:
             PromptError: there is no mask, or tracking goes on.
         """
-        self._do(LockFrame(obj, frame, locked))
+        self._do(LockFrame(whole(obj), whole(frame), flag(locked)))
 
     # What is taken home -----------------------------------------------------------------------------------------------
 
@@ -249,15 +264,46 @@ class SessionVerbs:
     def _size(self) -> tuple[int, int]:
         return self.session.video.width, self.session.video.height
 
-    def _pixels(self, numbers: Iterable[float]) -> tuple[float, ...]:
-        given = tuple(float(number) for number in numbers)
-        if max(given, default=0) <= 1 and min(self._size) > 1:
-            width, height = self._size
+    def _pixels(self, numbers: Iterable[float], form: str, count: int) -> tuple[float, ...]:
+        try:
+            given = tuple(float(number) for number in numbers)
+        except (TypeError, ValueError):
+            given = ()
+        width, height = self._size
+        if len(given) != count:
+            raise PromptError(f"{form}, in pixels of the frame of {width} x {height}; got {numbers!r:.60}.")
+        fractions = any(number % 1 for number in given) and all(0 <= number <= 1 for number in given)
+        if fractions and min(self._size) > 1:
             raise PromptError(
                 f"positions are pixels of the frame, which is {width} x {height}; {given} look like fractions of it: "
                 "multiply them by its size."
             )
         return given
+
+
+def whole(number: int) -> int:
+    """A whole number of Python's, of what may be one of numpy's.
+
+    Raises:
+        PromptError: it is not whole.
+    """
+    try:
+        if not isinstance(number, (bool, np.bool_)):
+            return operator.index(number)
+    except TypeError:
+        pass
+    raise PromptError(f"numbers of objects, frames and candidates are whole; got {number!r:.60}.")
+
+
+def flag(value: bool) -> bool:
+    """A truth value of Python's, of what may be one of numpy's.
+
+    Raises:
+        PromptError: it is neither.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise PromptError(f"expected True or False; got {value!r:.60}.")
+    return bool(value)
 
 
 def one_of(kind: type[_Choice], value: str) -> _Choice:

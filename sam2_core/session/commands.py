@@ -42,11 +42,32 @@ def _check(condition: bool, message: str) -> None:
         raise PromptError(message)
 
 
+def _check_whole(number: object, what: str) -> None:
+    # Beyond what type hints promise: what a notebook says by accident would be written, and never be read again.
+    _check(type(number) is int, f"{what} is a whole number; got {number!r}.")
+
+
+def _check_flag(value: object, what: str) -> None:
+    _check(type(value) is bool, f"{what} is True or False; got {value!r}.")
+
+
 def _check_object(object_id: int) -> None:
+    _check_whole(object_id, "an object's number")
     _check(1 <= object_id <= LARGEST_OBJECT_ID, f"objects are numbered 1 to {LARGEST_OBJECT_ID}; got {object_id}.")
 
 
+def check_name(name: str) -> None:
+    """Whether an object may be called so.
+
+    Raises:
+        PromptError: it may not.
+    """
+    good = isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME and name.isprintable() and not name.isspace()
+    _check(good, f"a name has 1 to {LONGEST_NAME} characters, all printable and in one line; got {name!r:.100}.")
+
+
 def _check_frame(frame_index: int) -> None:
+    _check_whole(frame_index, "a frame's index")
     _check(0 <= frame_index <= LARGEST_FRAME, f"frames are numbered from 0; got {frame_index}.")
 
 
@@ -96,6 +117,7 @@ class Choose(_OnFrame):
 
     def __post_init__(self) -> None:
         _OnFrame.__post_init__(self)
+        _check_whole(self.candidate, "a candidate's number")
         _check(0 <= self.candidate < CANDIDATES, f"candidates are numbered 0 to 2; got {self.candidate}.")
 
 
@@ -105,6 +127,10 @@ class RemovePrompt(_OnFrame):
 
     kind: PromptKind
     index: int = 0
+
+    def __post_init__(self) -> None:
+        _OnFrame.__post_init__(self)
+        _check_whole(self.index, "a click's index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,10 @@ class LockFrame(_OnFrame):
     """A locked frame's mask is never changed, neither by tracking nor by prompts."""
 
     locked: bool
+
+    def __post_init__(self) -> None:
+        _OnFrame.__post_init__(self)
+        _check_flag(self.locked, "locked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +180,13 @@ class EditObject:
     def __post_init__(self) -> None:
         _check_object(self.object_id)
         if self.name is not None:
-            length = len(self.name)
-            good = 1 <= length <= LONGEST_NAME and self.name.isprintable() and not self.name.isspace()
-            _check(good, f"a name has 1 to {LONGEST_NAME} printable characters; got {length}.")
+            check_name(self.name)
         if self.colour is not None:
-            _check(bool(_COLOUR.fullmatch(self.colour)), "a colour is written like #1f77b4, in lower case.")
+            good = isinstance(self.colour, str) and _COLOUR.fullmatch(self.colour) is not None
+            _check(good, f"a colour is written like #1f77b4, in lower case; got {self.colour!r:.40}.")
+        for what, value in (("hidden", self.hidden), ("locked", self.locked)):
+            if value is not None:
+                _check_flag(value, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +244,14 @@ class Track:
     frames: int | None = None
 
     def __post_init__(self) -> None:
-        first, last = self.first or 0, LARGEST_FRAME if self.last is None else self.last
+        first, last = 0 if self.first is None else self.first, LARGEST_FRAME if self.last is None else self.last
         _check_frame(first)
         _check_frame(last)
         _check(first <= last, f"a range goes from its first to its last frame; got {first} to {last}.")
         for object_id in self.objects or ():
             _check_object(object_id)
+        if self.frames is not None:
+            _check_whole(self.frames, "how many frames to track")
         _check(self.frames is None or self.frames >= 1, f"tracking takes at least one frame; got {self.frames}.")
 
 

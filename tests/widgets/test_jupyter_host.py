@@ -202,6 +202,59 @@ def test_what_cannot_be_done_changes_nothing(widget: SegmentationWidget, do: Any
     assert (widget.revision, widget.session.document.objects) == (0, {})
 
 
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda w: w.add_click(1.0, 0, AT),
+        lambda w: w.add_click(True, 0, AT),
+        lambda w: w.add_click("1", 0, AT),
+        lambda w: w.add_click(1, None, AT),
+        lambda w: w.add_click(1, 0.5, AT),
+        lambda w: w.add_click(1, 0, None),
+        lambda w: w.add_click(1, 0, (5, 5, 5)),
+        lambda w: w.add_click(1, 0, "ab"),
+        lambda w: w.add_click(1, 0, AT, positive=0),
+        lambda w: w.add_box(1, 0, (1, 2, 3)),
+        lambda w: w.choose(1, 0, 1.5),
+        lambda w: w.edit_object(1, hidden="yes"),
+        lambda w: w.edit_object(1, name=3),
+        lambda w: w.edit_object(1, colour=3),
+        lambda w: w.lock_frame(1, 0, locked=1),
+        lambda w: w.track(first=1.5),
+        lambda w: w.track(objects=[True]),
+        lambda w: w.add_object("x" * 99),
+        lambda w: w.add_object(7),
+    ],
+)
+def test_what_is_of_another_kind_changes_nothing(widget: SegmentationWidget, do: Any) -> None:
+    widget.add_click(1, 0, AT)
+    before = widget.session.document
+    with pytest.raises(PromptError, match="got"):
+        do(widget)
+    assert widget.session.document is before
+
+
+@pytest.mark.usefixtures("pool")
+def test_numbers_may_be_numpys_and_are_read_back(tmp_path: Path) -> None:
+    with_array = SegmentationWidget(ARRAY, model="fake")
+    with_array.add_click(np.int64(1), np.int32(2), np.array(AT), positive=np.bool_(True))
+    with_array.edit_object(np.int64(1), hidden=np.bool_(False))
+    with_array.track("forward", first=np.int64(2), objects=np.array([1]))
+    with_array.wait()
+    with_array.lock_frame(1, with_array.scores.loc[0, "frame"])
+    path = with_array.save(tmp_path / "array.zip")
+    again = SegmentationWidget.open(path, clip=ARRAY, model="fake")
+    assert (again.masks.to_numpy() == with_array.masks.to_numpy()).all()
+    with_array.close()
+    again.close()
+
+
+def test_the_corner_is_a_pixel(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 0, (0, 0))
+    widget.add_click(1, 0, (1, 1))
+    assert widget.session.document.objects[1].prompts[0].points[0] == Point(0.0, 0.0)
+
+
 def test_unknown_keywords_are_refused() -> None:
     with pytest.raises(TypeError, match="frame_rate"):
         SegmentationWidget(ARRAY, frame_rate=3)  # type: ignore[call-arg]
