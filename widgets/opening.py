@@ -39,6 +39,7 @@ Clip: TypeAlias = str | os.PathLike[str] | npt.NDArray[np.uint8] | Image.Image
 Model: TypeAlias = str | os.PathLike[str] | SAM2
 """A model's name, the path of a checkpoint, or a model that is loaded."""
 
+_KEPT: weakref.WeakValueDictionary[Path, Session] = weakref.WeakValueDictionary()  # in folders, by where these are
 _MODELS = ModelPool()  # widgets share models,
 _TURNS = Turns()  # and with them the device
 _LIMITS = replace(UNSHARED, objects=LARGEST_OBJECT_ID)  # one's own kernel
@@ -126,9 +127,18 @@ def _begin(video: Video, media: Path | None, model: Model | None, folder: Path |
         name, weights = loaded(model if model is not None else kept or POCKET.name)
         if kept not in ("", name):
             raise ProjectError(f"this session was made with {kept}, not {name}; open it so, then call use({name!r}).")
+        _take_back(folder)
         session = Session.alone(video, name, weights, folder, media=media, turns=_TURNS, limits=_LIMITS)
         failed.pop_all()
+    if folder is not None:
+        _KEPT[folder.resolve()] = session
     return session
+
+
+def _take_back(folder: Path | None) -> None:
+    """End the session in a folder, if this kernel has it: a cell that makes a widget may be run again."""
+    if folder is not None and (earlier := _KEPT.pop(folder.resolve(), None)) is not None:
+        earlier.close()
 
 
 def _model_in(folder: Path | None) -> str:

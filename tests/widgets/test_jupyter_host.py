@@ -499,6 +499,19 @@ def test_a_folder_keeps_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("pool")
+def test_a_cell_with_a_folder_may_be_run_again(tmp_path: Path) -> None:
+    first = SegmentationWidget(ARRAY, folder=tmp_path / "kept")
+    first.add_click(1, 2, AT)
+    second = SegmentationWidget(ARRAY, folder=tmp_path / "kept")
+    assert list(second.masks[1]) == [2]
+    with pytest.raises(SessionNotFound):
+        first.add_click(1, 3, AT)
+    first.close()
+    second.add_click(1, 3, AT)
+    second.close()
+
+
+@pytest.mark.usefixtures("pool")
 def test_a_project_goes_on_with_its_clip(tmp_path: Path) -> None:
     for index in range(3):
         Image.fromarray(ARRAY[0]).save(tmp_path / f"{index}.png")
