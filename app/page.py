@@ -31,6 +31,11 @@ _ASK_TAB_AND_FORMAT = "() => ['masklet-token', 'masklet-format'].map((key) => se
 _KEEP_FORMAT = "(name) => { sessionStorage.setItem('masklet-format', name); }"
 _FETCH = "() => setTimeout(() => document.querySelector('#file-status a')?.click(), 200)"
 """After a file was made: follow the link to it, which is not there if that failed."""
+_CLOSE_MENUS = """() => document.addEventListener('keydown', ({ key, target }) => {
+    if (key === 'Escape' && target.closest('#format, #model')) setTimeout(() => target.blur());
+})"""
+"""Escape leaves a menu: Gradio closes its list, which opens again only for one that gets the focus."""
+_FORGET = "() => ''"
 _SHOW_START = "() => { document.body.dataset.masklet = 'start'; }"
 _SHOW_STUDIO = "() => { document.body.dataset.masklet = 'studio'; }"
 
@@ -171,6 +176,7 @@ def _wire(
     model = [top.model, top.current_model, top.banner]
     around = [files.format, files.status, *model]
     page.load(do.attach, [token, gr.Textbox(visible=False)], around, **common, js=_ASK_TAB_AND_FORMAT)
+    page.load(None, js=_CLOSE_MENUS, **common)
     files.format.input(None, files.format, js=_KEEP_FORMAT, **common)
     opened = [canvas, start.status, *around]
     start.examples.pick(do.open_example, [token, top.current_model], opened, **opening)
@@ -186,6 +192,7 @@ def _wire(
     ):
         made = button.click(callback, inputs, files.status, concurrency_limit=None, **asking)
         made.then(None, js=_FETCH, **common)
+    files.import_masks.click(None, None, files.status, js=_FORGET, **common)  # also where Gradio refuses the file
     files.import_masks.upload(do.import_masks, [token, files.import_masks], [canvas, files.status], **opening)
 
     top.model.change(  # the menu's input event comes twice

@@ -58,6 +58,7 @@ export class FakeHost {
     this.future = [];
     this.job = null;
     this.listeners = new Set();
+    this.isAlive = true;
     this.held = null; // messages that wait for release()
     this.transport = {
       send: (message) => {
@@ -71,6 +72,7 @@ export class FakeHost {
       },
       frameUrl: buffers ? null : (index) => `data:image/svg+xml,${encodeURIComponent(this.picture(index))}`,
       videoUrl,
+      isAlive: async () => this.isAlive,
     };
   }
 

@@ -293,6 +293,36 @@ def test_whoever_comes_back_to_the_tab_sees_the_truth(canvas: Open) -> None:
     expect(tab.page.locator(".object")).to_have_count(1)
 
 
+def test_a_lost_connection_is_said_and_nothing_can_be_done_until_it_is_back(canvas: Open) -> None:
+    tab = canvas("?objects=1")
+    tab.page.evaluate("() => { host.hold(); host.isAlive = false; }")
+    tab.page.mouse.click(*tab.at(RED_BALL))
+    message = tab.page.locator(".message")
+    expect(message).to_contain_text("Connection lost, trying again")
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("n")
+    expect(message).to_contain_text("Connection lost, trying again")
+    assert tab.said("add_object") == []
+    tab.page.evaluate("() => { host.held = null; host.isAlive = true; }")
+    tab.wait_for("sync")
+    expect(message).to_be_hidden()
+    tab.page.keyboard.press("n")
+    tab.wait_for("add_object")
+
+
+def test_on_a_phone_everything_is_within_reach(canvas: Open) -> None:
+    tab = canvas("?step=0&frames=20", width=420, has_touch=True)
+    tab.click(RED_BALL)
+    tab.track()
+    for bounds in [button.bounding_box() for button in tab.page.locator("button:visible").all()]:
+        assert bounds
+        assert bounds["x"] >= 0
+        assert bounds["x"] + bounds["width"] <= 420
+    stage = tab.page.locator(".stage").bounding_box()
+    assert stage
+    assert stage["width"] > 380
+
+
 def test_frame_and_range_take_what_was_meant(canvas: Open) -> None:
     tab = canvas("?objects=1")
     tab.press("End")

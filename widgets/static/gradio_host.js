@@ -16,7 +16,7 @@ const receive = () => {
   const { token: subject, messages } = JSON.parse(props.value);
   if (subject !== null && subject !== token()) return; // of a session that was left
   for (const message of messages) {
-    const opens = message.clip && document.body.dataset.masklet !== 'studio';
+    const opens = message.clip && !document.body.hasAttribute('data-masklet-clip');
     if (message.op === 'state') {
       if (message.token) sessionStorage.setItem(KEY, message.token);
       else sessionStorage.removeItem(KEY);
@@ -44,6 +44,11 @@ const transport = {
   onMessage: (listener) => { listeners.add(listener); return () => listeners.delete(listener); },
   frameUrl: (index) => address(`/frame/${index}.jpg`),
   get videoUrl() { return address('/clip.mp4'); },
+  isAlive: async () => {
+    const isThere = await fetch(root + moduleUrl, { method: 'HEAD', cache: 'no-store' }).then(({ ok }) => ok, () => false);
+    document.body.toggleAttribute('data-masklet-lost', !isThere); // the canvas says it, so Gradio need not
+    return isThere;
+  },
 };
 
 // "Duplicate tab" copies the session's token; two tabs are two sessions, so the copy begins without one.
@@ -57,6 +62,9 @@ const isTaken = () => new Promise((resolve) => {
 const claim = () => {
   tabs.onmessage = ({ data }) => data === `whose ${token()}` && tabs.postMessage(`mine ${token()}`);
 };
+
+// Whoever comes back to a session does not see the start page on the way.
+if (token()) document.body.dataset.masklet = 'studio';
 
 // Gradio's page is light or dark by a class.
 const page = document.body.classList;

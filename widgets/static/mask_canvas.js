@@ -31,7 +31,8 @@
  *            positive?: boolean, box?: number[], pending?: boolean}} Mark   a prompt as it is drawn
  * @typedef {{move(at: Point, event: PointerEvent): void, end?(at: Point): void, cancel?(): void}} Gesture
  * @typedef {{send(message: object): void, onMessage(callback: (message: object, buffers?: DataView[]) => void): any,
- *            frameUrl: ((frame: number) => string) | null, videoUrl: string | null}} Transport
+ *            frameUrl: ((frame: number) => string) | null, videoUrl: string | null,
+ *            isAlive?: () => Promise<boolean>}} Transport   without `isAlive` the host is trusted to be there
  */
 
 // --- Codec -----------------------------------------------------------------------------------------------------------
@@ -611,18 +612,30 @@ export class Link {
     this.rid = Math.floor(Math.random() * 2 ** 40); // two views of one widget hear each other's answers
     this.rev = null;
     this.questions = new Map();
+    this.heard = performance.now(); // when there was no reason to worry
     this.unsubscribe = transport.onMessage((message, buffers) => this.receive(message, buffers ?? []));
   }
 
   /** Sends a message. @returns {Promise<object?>} its last answer or error, or null after `patience` milliseconds */
   ask(op, fields = {}, patience = 0) {
     const rid = this.rid++;
+    if (!this.questions.size) this.heard = performance.now();
     const answer = new Promise((resolve) => {
       this.questions.set(rid, { op, resolve });
       if (patience) setTimeout(() => this.settle(rid, null), patience);
     });
     this.transport.send({ v: 1, rid, op, rev: this.rev, ...fields });
     return answer;
+  }
+
+  /** Milliseconds for which the host has said nothing. */
+  get silence() {
+    return performance.now() - this.heard;
+  }
+
+  /** Nobody will answer any more what was asked until now. */
+  giveUp() {
+    for (const rid of [...this.questions.keys()]) this.settle(rid, null);
   }
 
   settle(rid, answer) {
@@ -632,6 +645,7 @@ export class Link {
 
   receive(message, buffers) {
     const question = this.questions.get(message.rid);
+    this.heard = performance.now();
     const isNext = this.rev === null || message.rev === this.rev || message.rev === this.rev + 1;
     const lacksScores = (message.scores_since ?? -1) > (this.rev ?? -1); // another view asked, which knew more
     const missed = lacksScores || (message.op !== 'state' && !question && !isNext && Number.isFinite(message.rev));
@@ -2230,7 +2244,8 @@ class TimeBar {
 
   updateJob({ done, total, eta, paused }) {
     const words = [total ? `${done} of ${total}` : 'Starting …'];
-    if (this.studio.isCancelling) words.unshift('Cancelling …');
+    if (this.studio.isLost) words.push('connection lost');
+    else if (this.studio.isCancelling) words.unshift('Cancelling …');
     else if (paused) words.push('paused');
     else if (total && Number.isFinite(eta)) words.push(`${duration(eta)} left`);
     setText(this.progress, words.join(' · '));
@@ -2385,6 +2400,7 @@ const GOES_BACK = new Set(['undo', 'redo']);
 const REWRITES = new Set(['hello', 'sync', ...GOES_BACK]); // after these every mask may be another
 const DRAWN_AHEAD = new Set(['mask', 'choose', 'edit_object']); // an error takes back what was shown at once
 const WHILE_TRACKING = new Set(['edit_object', 'track', 'pause', 'resume', 'cancel']); // all else waits for its end
+const PULSE = { beat: 2000, silence: 4000 }; // milliseconds: how often to look after a host that owes news, and when
 const GLANCE = 1500; // milliseconds in which a frame is looked at
 const CURSOR = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CURSOR_STEP = { near: 6, far: 30 }; // CSS pixels, without and with Shift
@@ -2407,6 +2423,7 @@ class Studio {
     this.onlySelected = false;
     this.following = false; // the playhead goes along with tracking
     this.isCancelling = false;
+    this.isLost = false; // the host does not answer
     /** @type {Problem[]} */
     this.visited = []; // problems that were jumped to
     this.place = -1; // among them
@@ -2420,6 +2437,8 @@ class Studio {
     this.player = new Player(this, transport);
     this.build();
     this.show = latestWins((frame) => this.fetchAndPresent(frame));
+    this.feelPulse = latestWins(() => this.lookAfterHost(transport));
+    this.pulse = setInterval(() => this.feelPulse(), PULSE.beat);
     this.link.ask('hello');
   }
 
@@ -2465,6 +2484,7 @@ class Studio {
     window.removeEventListener('focus', this.comeBack);
     document.removeEventListener('visibilitychange', this.comeBack);
     clearTimeout(this.glance);
+    clearInterval(this.pulse);
     this.player.close();
     this.link.close();
     cancelAnimationFrame(this.repaint);
@@ -2680,6 +2700,28 @@ class Studio {
     if (!document.hidden && session.clip && !session.job && !pending.size && !tools.gesture) link.sync();
   }
 
+  /** Notices when the host that owes an answer, or news of tracking, is gone, and when it is back. */
+  async lookAfterHost(transport) {
+    const { link, session, isLost } = this;
+    const isOwed = link.questions.size || (session.job && !session.job.paused);
+    if (!transport.isAlive || (!isLost && !(isOwed && link.silence > PULSE.silence))) return;
+    this.isLost = !(await transport.isAlive());
+    if (this.isLost && !isLost) this.sayLost();
+    if (isLost && !this.isLost) this.comeBackToHost();
+    this.refresh('panels');
+  }
+
+  comeBackToHost() {
+    this.messages.hide();
+    this.link.giveUp();
+    this.session.asked.clear();
+    this.link.sync();
+  }
+
+  sayLost() {
+    this.messages.say('Connection lost, trying again … What was finished is kept.', 'error');
+  }
+
   onResults(message, buffers) {
     this.session.applyResults(message, buffers);
     this.refresh('ribbon');
@@ -2730,7 +2772,8 @@ class Studio {
 
   /** Sends a change; its mark stays on the stage until the answer is there. @param {Mark} [mark] */
   async change(op, fields, mark) {
-    const answer = !WHILE_TRACKING.has(op) && this.isBusy() ? null : await this.link.ask(op, fields);
+    const isRefused = (this.isLost || !WHILE_TRACKING.has(op)) && this.isBusy();
+    const answer = isRefused ? null : await this.link.ask(op, fields);
     this.pending.delete(mark);
     this.refresh('marks', 'panels');
     return answer;
@@ -2827,12 +2870,13 @@ class Studio {
     return false;
   }
 
-  /** Whether objects are being tracked and nothing else may change them; says so. */
+  /** Whether objects are being tracked and nothing else may change them, or nobody is there who could; says so. */
   isBusy() {
     const { job } = this.session;
     const cancel = { text: 'Cancel tracking', press: () => this.cancelTracking() };
-    if (job) this.messages.say('Objects cannot be changed while tracking runs.', 'note', cancel);
-    return Boolean(job);
+    if (this.isLost) this.sayLost();
+    else if (job) this.messages.say('Objects cannot be changed while tracking runs.', 'note', cancel);
+    return this.isLost || Boolean(job);
   }
 
   mayPreview() {
