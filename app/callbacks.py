@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from app.results import bounded, make_file
 from app.routes import export_url
 from sam2_core.errors import ProtocolError, Sam2Error, SessionLimit, SessionNotFound, VideoError
 from sam2_core.formats import find_export, import_masks
-from sam2_core.media import PICTURE_SUFFIXES, in_order
+from sam2_core.media import PICTURE_SUFFIXES
 from sam2_core.session import Session, SessionManager
 from sam2_core.session.commands import ImportMasks
 from widgets.annotation import annotation_of
@@ -263,6 +264,16 @@ def _one_path(uploads: Sequence[str], folder: Path) -> Path:
         raise VideoError("several files open as one clip only if all of them are pictures; upload a video alone.")
     together = folder / f"{len(uploads)} pictures"
     together.mkdir()
-    for place, upload in enumerate(in_order([Path(upload) for upload in uploads])):
-        upload.rename(together / f"{place:05d}{upload.suffix}")
+    taken: set[str] = set()
+    for upload in map(Path, uploads):
+        name = _free_name(upload.name.lstrip("."), taken)
+        taken.add(name.casefold())
+        upload.rename(together / name)
     return together
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    """A picture's own name, by which exports and complaints call it; the second one of its name says so."""
+    stem, suffix = Path(name).stem, Path(name).suffix
+    names = itertools.chain((name,), (f"{stem} ({place}){suffix}" for place in itertools.count(2)))
+    return next(free for free in names if free.casefold() not in taken)

@@ -97,7 +97,7 @@ def open_project(path: str | os.PathLike[str], clip: Clip | None = None, model: 
         if clip is None and not (folder / MEDIA).exists():
             raise ProjectError(f"this project has no clip in it; open it with clip=, which is {header.name!r}.")
         video, media = _open_clip(folder / MEDIA if clip is None else clip, None)
-        video.name = header.name
+        video.name, video.frame_names = header.name, header.frame_names
         session = _begin(video, media if clip is not None else None, model, folder)
         failed.pop_all()
     weakref.finalize(session, shutil.rmtree, folder, ignore_errors=True)

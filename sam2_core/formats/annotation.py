@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sam2_core.errors import PromptError
+from sam2_core.formats.frame_names import frame_stems
 from sam2_core.media import Video, object_colour
 from sam2_core.media.render import Colour
 from sam2_core.results import FrameResult, Masklet, ObjectMask
@@ -83,6 +86,11 @@ class Annotation:
         return stem.strip("_-") or "clip"
 
     @property
+    def frame_stems(self) -> tuple[str, ...]:
+        """What files about a frame are called, without a suffix; see :func:`frame_stems`."""
+        return frame_stems(self.video)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """The objects' different names, in the objects' order."""
         return tuple(dict.fromkeys(each.class_name for each in self.objects))
@@ -91,6 +99,16 @@ class Annotation:
     def colours(self) -> dict[int, Colour]:
         """By object id."""
         return {each.object_id: each.colour for each in self.objects}
+
+    def objects_csv(self) -> str:
+        """A table of the objects, for formats that know nothing of them but their numbers."""
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(("object_id", "name", "colour"))
+        for each in self.objects:
+            red, green, blue = each.colour
+            rows.writerow((each.object_id, each.class_name, f"#{red:02x}{green:02x}{blue:02x}"))
+        return table.getvalue()
 
     def visible(self, frame_index: int) -> list[tuple[AnnotatedObject, ObjectMask]]:
         """The objects that have a mask of at least one pixel on a frame."""

@@ -2,8 +2,9 @@
 
 Beyond COCO's own fields a video needs the time axis; it is told as TAO's do: ``videos``, ``tracks`` (an object, whose
 id is ``track_id`` in its annotations), and ``video_id`` and ``frame_index`` in ``images``. A category is a class name.
-Image ``n + 1`` is frame ``n``; its file's name is the one under which the other exports have it. ``iscrowd`` is 0, for
-masks of crowds are left out of training and scoring; ``predicted_iou`` is SA-1B's field, and ``object_score`` a logit.
+Image ``n + 1`` is frame ``n``; its file's name is the picture's own in a clip made of pictures, and a number elsewhere.
+``iscrowd`` is 0, for masks of crowds are left out of training and scoring; ``predicted_iou`` is SA-1B's field, and
+``object_score`` a logit.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def write_coco(annotation: Annotation, path: Path, progress: Progress) -> None:
 
 
 def _image(annotation: Annotation, frame_index: int, size: dict[str, int]) -> dict[str, object]:
-    name = f"{annotation.stem}/{frame_index:05d}.jpg"
+    own = annotation.video.frame_names
+    name = own[frame_index] if own else f"{annotation.stem}/{frame_index:05d}.jpg"
     return {"id": frame_index + 1, "file_name": name, **size, "video_id": 1, "frame_index": frame_index}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sam2_core.errors import PromptError
+from sam2_core.formats.frame_names import frame_stems
 from sam2_core.media import Video
 from sam2_core.rle import BoolMask, Rle
 
@@ -30,11 +31,12 @@ class MaskCollection:
 
     def __init__(self, video: Video) -> None:
         self.height, self.width, self.frame_count = video.height, video.width, len(video)
+        self._own_names = {stem: index for index, stem in enumerate(frame_stems(video))} if video.frame_names else {}
         self._masklets: dict[int, dict[int, Rle]] = {}
         self._bytes = 0
 
     def frame_named(self, name: str) -> int:
-        """The frame that a file is for: the number at the end of its name, without the suffix.
+        """The frame that a file is for, by its name without the suffix: a picture's of the clip, or one with a number.
 
         A picture has but one frame, whatever the name.
 
@@ -43,6 +45,8 @@ class MaskCollection:
         """
         if self.frame_count == 1:
             return 0
+        if name in self._own_names:
+            return self._own_names[name]
         number = re.search(r"[0-9]{1,9}$", name)
         if number is None:
             raise PromptError(f"the name {name[-80:]!r} should end in its frame's number, as bear_00012 does.")

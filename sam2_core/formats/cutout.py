@@ -21,8 +21,8 @@ def write_cutout_png(annotation: Annotation, path: Path, progress: Progress) -> 
     """Write a zip of RGBA pictures, ``00000.png`` and so on."""
     total = len(annotation.video)
     with writing_zip(path) as archive:
-        for frame_index in range(total):
-            archive.writestr(f"{frame_index:05d}.png", png(Image.fromarray(_cut_frame(annotation, frame_index))))
+        for frame_index, stem in enumerate(annotation.frame_stems):
+            archive.writestr(f"{stem}.png", png(Image.fromarray(_cut_frame(annotation, frame_index))))
             progress(frame_index + 1, total)
 
 

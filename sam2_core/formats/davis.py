@@ -2,7 +2,8 @@
 
 A pixel's value is the object's id (1 to 255; 0 is none) and the palette is DAVIS's, so that the picture shows the
 objects in colours. A pixel has room for one object: where masks overlap, the one with the smallest id has it, as in
-every picture that this project draws. Names are ``00000.png`` and so on, at the top of the zip.
+every picture that this project draws. Names are ``00000.png`` and so on, or those of the pictures that the clip is made
+of, at the top of the zip; ``objects.csv`` beside them has the objects' names and colours.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def write_davis(annotation: Annotation, path: Path, progress: Progress) -> None:
     """Write a palette PNG for every frame, also where nothing is to be seen."""
     video = annotation.video
     with writing_zip(path) as archive:
-        for frame_index in range(len(video)):
+        archive.writestr("objects.csv", annotation.objects_csv())
+        for frame_index, stem in enumerate(annotation.frame_stems):
             labels = label_map(annotation.masks(frame_index), video.height, video.width)
-            archive.writestr(f"{frame_index:05d}.png", png(palette_image(labels)))
+            archive.writestr(f"{stem}.png", png(palette_image(labels)))
             progress(frame_index + 1, len(video))
 
 

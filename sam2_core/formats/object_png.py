@@ -1,7 +1,8 @@
 """A PNG per object and frame, black and white, in a zip: the layout of SA-V's validation and test sets.
 
 ``001/00000.png`` is object 1 on frame 0. Overlapping masks stay whole. There is a picture for every frame on which the
-object has a mask, all black where it is hidden.
+object has a mask, all black where it is hidden. Pictures that a clip is made of lend the frames their names;
+``objects.csv`` has the objects'.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ def write_object_png(annotation: Annotation, path: Path, progress: Progress) -> 
     """Write a grey PNG with 0 and 255 for every mask."""
     total = len(annotation.video)
     with writing_zip(path) as archive:
-        for frame_index in range(total):
+        archive.writestr("objects.csv", annotation.objects_csv())
+        for frame_index, stem in enumerate(annotation.frame_stems):
             for each in annotation.objects:
                 found = annotation.masklets.get(each.object_id, {}).get(frame_index)
                 if found is not None:
                     image = Image.fromarray(found.mask.decode().astype(np.uint8) * 255)
-                    archive.writestr(f"{each.object_id:03d}/{frame_index:05d}.png", png(image))
+                    archive.writestr(f"{each.object_id:03d}/{stem}.png", png(image))
             progress(frame_index + 1, total)
 
 

@@ -4,7 +4,7 @@
 
     data.yaml                         where the pictures are, and the names of the classes
     classes.txt                       the names alone, one a line
-    images/train/bear_00000.jpg       every frame
+    images/train/bear_00000.jpg       every frame; of a clip made of pictures, under their names
     labels/train/bear_00000.txt       ``class x1 y1 x2 y2 ...`` per object, as fractions of width and height
 
 A class is a name; objects of the same name share it. A line has one polygon, and an object is one line: its other
@@ -39,8 +39,8 @@ def write_yolo(annotation: Annotation, path: Path, progress: Progress) -> None:
     with writing_zip(path) as archive:
         archive.writestr("classes.txt", "".join(f"{name}\n" for name in names))
         archive.writestr("data.yaml", _yaml(names))
-        for frame_index in range(len(video)):
-            name = f"{annotation.stem}_{frame_index:05d}"
+        for frame_index, stem in enumerate(annotation.frame_stems):
+            name = stem if video.frame_names else f"{annotation.stem}_{stem}"
             archive.writestr(f"images/train/{name}.jpg", encode_jpeg(video[frame_index], _JPEG_QUALITY))
             lines = [
                 _line(names.index(each.class_name), outline(found.mask.decode()) / (video.width, video.height))

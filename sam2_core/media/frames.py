@@ -39,10 +39,20 @@ class Video:
         width: columns, in pixels.
         fps: frames per second, the mean where frames last differently long; 1 for a picture.
         is_image: this is a single still picture.
+        frame_names: file names of the pictures that it is made of, one for each frame, for people to read; empty where
+            frames are no files.
         notice: what people should know of it, such as that the file is cut off, in a sentence; else empty.
     """
 
-    def __init__(self, source: FrameSource, name: str, *, is_image: bool = False, notice: str = "") -> None:
+    def __init__(
+        self,
+        source: FrameSource,
+        name: str,
+        *,
+        is_image: bool = False,
+        frame_names: tuple[str, ...] = (),
+        notice: str = "",
+    ) -> None:
         self._source = source
         self._lock = threading.Lock()
         self._closed = False
@@ -51,6 +61,7 @@ class Video:
         self.width = source.width
         self.fps = source.fps
         self.is_image = is_image
+        self.frame_names = frame_names
         self.notice = notice
 
     def __len__(self) -> int:
@@ -109,7 +120,8 @@ def open_video(path: str | os.PathLike[str], *, limits: MediaLimits = _DEFAULT_L
     name = path.name or str(path)
     try:
         if path.is_dir():
-            return Video(FolderSource(path, limits), name)
+            folder = FolderSource(path, limits)
+            return Video(folder, name, frame_names=folder.names)
         if not path.is_file():
             raise VideoError(f"there is no file or folder {name!r}; check the path.")
         if path.stat().st_size == 0:

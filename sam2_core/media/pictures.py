@@ -73,6 +73,9 @@ class FolderSource:
         path: an existing folder.
         limits: what is accepted.
 
+    Attributes:
+        names: of the files, in the order of the frames.
+
     Raises:
         VideoError: there is no picture, one is damaged, or one has another size than the first.
     """
@@ -83,6 +86,7 @@ class FolderSource:
         self._limits = limits
         self._paths = pictures_in(path)
         self.count = len(self._paths)
+        self.names = tuple(each.name for each in self._paths)
         if not self._paths:
             raise VideoError(f"the folder {path.name!r} holds no pictures; it needs one (jpg, png, ...) per frame.")
         limits.check_count(path.name, self.count)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sam2_core.errors import ProjectError
 from sam2_core.media import Video
 
+_LONGEST_NAMES = 1_000_000
+"""Characters of all pictures' names together; a clip whose names have more keeps none of them."""
 FORMAT = "masklet-session-1"
 HEADER = "session.json"
+_UNSAFE = re.compile(r"[\x00-\x1f/\\]")  # in the name of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Header:
         height: of the clip, in pixels.
         width: of the clip, in pixels.
         media: path of a clip that stays where it is; ``None`` where the session has a copy, or where it is in memory.
+        frame_names: of the pictures that the clip is made of, for people to read; empty where it is made of none.
         generation: number in the names of the two files in force.
         format: of the session on disk.
     """
@@ -33,6 +38,7 @@ class Header:
     height: int
     width: int
     media: str | None = None
+    frame_names: tuple[str, ...] = ()
     generation: int = 0
     format: str = FORMAT
 
@@ -55,14 +61,27 @@ class Header:
         """
         try:
             found = cls(**json.loads(text))
+            found = replace(found, frame_names=tuple(found.frame_names))
             numbers = (found.frames, found.height, found.width, found.generation)
             texts = (found.name, "" if found.media is None else found.media)
             sound = all(type(n) is int for n in numbers) and all(type(t) is str and len(t) < 5000 for t in texts)
-            if not sound or found.format != FORMAT or min(numbers[:3]) < 1 or found.generation < 0:
+            if (
+                not sound
+                or not found._names_fit
+                or found.format != FORMAT
+                or min(numbers[:3]) < 1
+                or found.generation < 0
+            ):
                 raise ValueError
         except (ValueError, TypeError, RecursionError) as error:
             raise ProjectError(f"this is not a session of this program: its {HEADER} is not as expected.") from error
         return found
+
+    @property
+    def _names_fit(self) -> bool:
+        names = self.frame_names
+        sound = all(type(name) is str and name and not _UNSAFE.search(name) for name in names)
+        return sound and len(names) in (0, self.frames) and sum(map(len, names)) <= _LONGEST_NAMES
 
     @classmethod
     def of(cls, video: Video, folder: Path, media: Path | None = None) -> Header:
@@ -72,7 +91,9 @@ class Header:
             ProjectError: what is there is about another clip.
         """
         if not (folder / HEADER).exists():
-            cls(video.name, len(video), video.height, video.width, None if media is None else str(media)).write(folder)
+            place = None if media is None else str(media)
+            new = cls(video.name, len(video), video.height, video.width, place, video.frame_names)
+            (new if new._names_fit else replace(new, frame_names=())).write(folder)
         found = cls.read(folder)
         if (found.frames, found.height, found.width) != (len(video), video.height, video.width):
             raise ProjectError(

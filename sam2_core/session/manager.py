@@ -235,6 +235,7 @@ class SessionManager:
             video.name = name or video.name
             header = Header.of(video, folder, media)
             video.name = header.name
+            video.frame_names = header.frame_names
             self.memory.require(sum(size_of(folder / name) for name in (header.commands_file, header.masks_file)))
             store = Store(folder, header, StoreLimits(self.limits.session_bytes, self.limits.log_bytes))
             undo.callback(store.close)

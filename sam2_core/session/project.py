@@ -28,7 +28,7 @@ MEDIA = "media"
 _COMMANDS, _MASKS = "commands.jsonl", "masks.bin"
 _PICTURE = re.compile(r"media/[0-9]{5,7}\.[a-z]{1,5}", re.ASCII)
 _CHUNK = 2**20
-_LARGEST_HEADER = 100_000
+_LARGEST_HEADER = 8_000_000  # most of it the names of pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def test_pictures_become_a_clip_in_the_order_that_people_expect(
     video = manager.get(opened(last)).video
     assert [int(frame[0, 0, 0]) for frame in video] == [2, 9, 10]
     assert video.name == "3 pictures"
+    assert video.frame_names == ("shot 2.png", "shot 9.png", "shot 10.png")
     assert list(temporary.iterdir()) == []
 
 
@@ -194,6 +195,28 @@ def test_a_project_brings_its_pictures_along(do: Callbacks, manager: SessionMana
     video = manager.get(opened(last)).video
     assert [int(frame[0, 0, 0]) for frame in video] == [1, 2]
     assert video.name == "2 pictures"
+    assert video.frame_names == ("1.PNG", "2.PNG")
+    manager._rest(opened(last))
+    assert manager.get(opened(last)).video.frame_names == ("1.PNG", "2.PNG")
+
+
+def test_pictures_of_one_name_from_different_folders_are_all_there(
+    do: Callbacks, manager: SessionManager, tmp_path: Path
+) -> None:
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (32, 24)).save(tmp_path / folder / "shot.png")
+    *_, last = do.open_upload("", [str(tmp_path / folder / "shot.png") for folder in "abc"], POCKET.name)
+    assert sorted(manager.get(opened(last)).video.frame_names) == ["shot (2).png", "shot (3).png", "shot.png"]
+
+
+def test_a_picture_of_another_size_is_called_by_its_name(do: Callbacks, tmp_path: Path, warnings: list[str]) -> None:
+    Image.new("RGB", (32, 24)).save(tmp_path / "dawn.png")
+    Image.new("RGB", (24, 32)).save(tmp_path / "dusk.png")
+    list(do.open_upload("", [str(tmp_path / "dusk.png"), str(tmp_path / "dawn.png")], POCKET.name))
+    assert warnings == [
+        "All pictures of one clip have one size; &#x27;dawn.png&#x27; is 32 x 24 and &#x27;dusk.png&#x27; is 24 x 32."
+    ]
 
 
 def test_a_video_among_pictures_is_not_dropped_in_silence(

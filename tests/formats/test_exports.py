@@ -16,8 +16,8 @@ from pycocotools import mask as pycoco
 from pycocotools.coco import COCO
 
 from sam2_core.errors import Cancelled, PromptError, Sam2Error
-from sam2_core.formats import EXPORTS, Annotation, exports_for, find_export
-from sam2_core.media import PALETTE, video_from_array
+from sam2_core.formats import EXPORTS, Annotation, exports_for, find_export, import_masks
+from sam2_core.media import PALETTE, open_video, video_from_array
 from sam2_core.results import ObjectMask
 from sam2_core.rle import Rle
 from tests.formats.annotations import annotation_of, blank_video
@@ -100,7 +100,7 @@ def test_sav_is_as_the_data_set(annotation: Annotation, tmp_path: Path) -> None:
 
 def test_davis_pngs_have_its_palette(annotation: Annotation, tmp_path: Path) -> None:
     files = members(written(annotation, "davis", tmp_path))
-    assert list(files) == [f"{index:05d}.png" for index in range(FRAMES)]
+    assert list(files) == ["objects.csv", *(f"{index:05d}.png" for index in range(FRAMES))]
     with picture(files["00001.png"]) as image:
         assert (image.mode, image.size, image.getpalette()) == ("P", (W, H), PALETTE.ravel().tolist())
         # Where they overlap, the smaller id has the pixel.
@@ -110,11 +110,61 @@ def test_davis_pngs_have_its_palette(annotation: Annotation, tmp_path: Path) -> 
 
 def test_each_object_has_its_own_pngs(annotation: Annotation, tmp_path: Path) -> None:
     files = members(written(annotation, "masks", tmp_path))
-    assert sorted(files) == ["003/00001.png", "003/00002.png"] + [f"007/0000{index}.png" for index in (1, 2, 4, 5)]
+    pictures = ["003/00001.png", "003/00002.png"] + [f"007/0000{index}.png" for index in (1, 2, 4, 5)]
+    assert sorted(files) == [*pictures, "objects.csv"]
     with picture(files["007/00001.png"]) as image:
         assert image.mode == "L"
         assert np.array_equal(np.asarray(image), DISC * 255)
     assert not np.asarray(picture(files["003/00002.png"])).any()
+
+
+def pictures_named(folder: Path, *names: str) -> Annotation:
+    """A clip made of these pictures, with one object on every frame, whose left edge is the frame's number."""
+    folder.mkdir()
+    for name in names:
+        Image.new("RGB", (16, 12)).save(folder / name)
+    masks = np.zeros((len(names), 12, 16), bool)
+    for frame_index, mask in enumerate(masks):
+        mask[2:8, frame_index : frame_index + 5] = True
+    return annotation_of(open_video(folder), {3: dict(enumerate(masks))}, {3: "a bear, brown"})
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+FOLDERS = {
+    "plain names": (("pic 1.png", "pic 2.JPG", "pic 10.webp"), ("pic 1", "pic 2", "pic 10")),
+    "numbers with gaps": (("00010.jpg", "00020.jpg"), ("00010", "00020")),
+    "names unlike in their suffix alone": (("a.jpg", "a.png"), ("00000_a", "00001_a")),
+    "names that other systems refuse": (('1:2 "x".png', "b .png"), ("1_2 _x_", "b")),
+}
+
+
+@pytest.mark.parametrize(("names", "stems"), FOLDERS.values(), ids=FOLDERS)
+def test_pictures_keep_their_names(tmp_path: Path, names: tuple[str, ...], stems: tuple[str, ...]) -> None:
+    annotation = pictures_named(tmp_path / "bear", *names)
+    coco = json.loads(written(annotation, "coco", _made(tmp_path / "coco")).read_bytes())
+    assert tuple(image["file_name"] for image in coco["images"]) == names
+    for name, places in {
+        "masks": [f"003/{stem}.png" for stem in stems],
+        "davis": [f"{stem}.png" for stem in stems],
+        "yolo": [f"labels/train/{stem}.txt" for stem in stems],
+        "cutout": [f"{stem}.png" for stem in stems],
+    }.items():
+        path = written(annotation, name, _made(tmp_path / name))
+        assert set(places) <= members(path).keys()
+        if name != "cutout":
+            found = import_masks(path, annotation.video)
+            assert [mask.decode().argmax() % 16 for mask in next(iter(found.values())).values()] == [*range(len(names))]
+
+
+@pytest.mark.parametrize("name", ["masks", "davis"])
+def test_pngs_come_with_a_table_of_their_objects(tmp_path: Path, name: str) -> None:
+    annotation = pictures_named(tmp_path / "bear", "a.png")
+    table = members(written(annotation, name, _made(tmp_path / name)))["objects.csv"].decode()
+    assert table == 'object_id,name,colour\n3,"a bear, brown",#030203\n'
 
 
 def test_yolo_is_a_data_set(annotation: Annotation, tmp_path: Path) -> None:

@@ -205,6 +205,13 @@ HARM: dict[str, tuple[Callable[[Members], Members], str]] = {
     "header is no JSON": (lambda m: {**m, "session.json": b"\xff\xfe"}, "not a session of this program"),
     "header is deep": (lambda m: {**m, "session.json": b"[" * 90_000}, "not a session of this program"),
     "wrong types": (lambda m: {**m, "session.json": header(m, frames="6")}, "not a session of this program"),
+    "names that are paths": (
+        lambda m: {**m, "session.json": header(m, frame_names=["../../x.png"] * 6)},
+        "not a session of this program",
+    ),
+    "too few names": (lambda m: {**m, "session.json": header(m, frame_names=["x.png"])}, "not a session"),
+    "names that are none": (lambda m: {**m, "session.json": header(m, frame_names=[1] * 6)}, "not a session"),
+    "a number of names": (lambda m: {**m, "session.json": header(m, frame_names=6)}, "not a session"),
     "negative size": (lambda m: {**m, "session.json": header(m, height=-1)}, "not a session of this program"),
     "generation is a path": (lambda m: {**m, "session.json": header(m, generation="../x")}, "not a session"),
     "another clip's size": (lambda m: {**m, "session.json": header(m, width=10**6)}, "is about 6 frames of 1000000"),
