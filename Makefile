@@ -17,8 +17,8 @@ setup: chromium  ## install all that a contributor needs, in .venv
 chromium: $(VENV)/dev.stamp  ## install a browser for the tests, where there is none
 	@$(PY) -m tests.browser.chromium
 
-app: $(VENV)/app.stamp  ## open the studio on this machine: http://127.0.0.1:7860
-	@$(PY) app.py
+app: $(VENV)/app.stamp  ## serve the studio on this machine: http://127.0.0.1:7860
+	@$(PY) -u app.py
 
 test: setup  ## the fast tests, browser included (a few minutes)
 	@$(PYTEST) -m "not slow" $(ARGS)
