@@ -358,7 +358,7 @@ def test_prompts_are_limited(opened: Open) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 81, "two\nlines", "\x00"])
 def test_names_are_short_and_printable(name: str) -> None:
-    with pytest.raises(PromptError, match="1 to 80 printable"):
+    with pytest.raises(PromptError, match="1 to 80 characters, all printable"):
         EditObject(1, name=name)
 
 
