@@ -3254,7 +3254,11 @@ class Studio {
 export function mount(element, transport, options = {}) {
   const root = element.shadowRoot ?? element.attachShadow({ mode: 'open' });
   const studio = new Studio(transport, options);
-  const recolor = () => studio.refresh('ribbon');
+  const recolorAgain = afterwards(() => studio.refresh('ribbon'), 500);
+  const recolor = () => {
+    studio.refresh('ribbon');
+    recolorAgain(); // JupyterLab hides the page while it changes its theme, and what is hidden has no width
+  };
   const darkness = window.matchMedia('(prefers-color-scheme: dark)');
   const themes = new MutationObserver(recolor);
   element.dataset.theme ||= options.theme ?? 'auto';
@@ -3279,6 +3283,7 @@ export function mount(element, transport, options = {}) {
     destroy() {
       themes.disconnect();
       darkness.removeEventListener('change', recolor);
+      recolorAgain.cancel();
       studio.close();
       root.replaceChildren();
     },
@@ -3294,6 +3299,8 @@ function notebookTheme() {
   if (vscodeThemeKind) return vscodeThemeKind.endsWith('light') ? 'light' : 'dark';
   return { light: 'light', dark: 'dark' }[document.documentElement.getAttribute('theme')] ?? 'auto';
 }
+
+const KERNEL_GONE = 'The kernel that had this widget is gone; run its cell again.';
 
 /** Calls `job` once nothing has asked for it for some milliseconds. */
 function afterwards(job, milliseconds) {
@@ -3321,9 +3328,19 @@ export default {
       model.on(name, callback);
       return () => model.off(name, callback);
     };
+    let hear = () => {};
     const transport = {
-      send: (message) => model.send(message),
-      onMessage: (callback) => listen('msg:custom', callback),
+      send: (message) => {
+        try {
+          model.send(message);
+        } catch { // no kernel has this widget any more
+          if (message.op !== 'hover') hear({ v: 1, rid: message.rid, op: 'error', message: KERNEL_GONE });
+        }
+      },
+      onMessage: (callback) => {
+        hear = callback;
+        return listen('msg:custom', callback);
+      },
       frameUrl: null,
       videoUrl: null,
     };
