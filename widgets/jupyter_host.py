@@ -151,6 +151,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
         Raises:
             PromptError: there is nothing to track, or tracking goes on.
+
+        Example:
+            >>> widget.track("forward", first=20, objects=[1])
         """
         first, last = (None if each is None else whole(each) for each in (first, last))
         chosen = None if objects is None else tuple(whole(each) for each in objects)
@@ -163,6 +166,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
         Raises:
             Sam2Error: tracking failed; finished masks are kept.
+
+        Example:
+            >>> widget.wait(timeout=60).status
         """
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         try:
@@ -178,7 +184,11 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         return self.progress
 
     def cancel(self) -> None:
-        """End tracking after the frame in work, and wait for that; finished masks are kept."""
+        """End tracking after the frame in work, and wait for that; finished masks are kept.
+
+        Example:
+            >>> widget.cancel()
+        """
         job = self.session.job
         if job is not None:
             job.cancel()
@@ -191,12 +201,22 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         Raises:
             CheckpointError: the model cannot be had; all is as before.
             PromptError: tracking goes on.
+
+        Example:
+            >>> widget.use("sam2.1-hiera-tiny")
         """
         self.session.use(*loaded(model))
         self._relay.catch_up()
 
     def close(self) -> None:
-        """End the session and take the widget from all pages; what is kept in a folder stays."""
+        """End the session and take the widget from all pages; what is kept in a folder stays.
+
+        A kernel keeps its widgets, their clips and their masks until it ends, as ipywidgets does: close what you do not
+        need any more.
+
+        Example:
+            >>> widget.close()
+        """
         if self._end is not None and self._end.detach() is not None:
             self._relay.close()
             self.session.close()

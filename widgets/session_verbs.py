@@ -60,16 +60,37 @@ class SessionVerbs:
 
     @property
     def masks(self) -> Masks:
-        """All masks as they are now: ``masks[object_id][frame]`` is a bool array ``[H, W]``."""
+        """All masks as they are now: ``masks[object_id][frame]`` is a bool array ``[H, W]``.
+
+        Example:
+            >>> widget.masks[1][40].sum()  # pixels
+            >>> widget.masks.to_numpy()  # bool [objects, frames, H, W]
+        """
         return Masks(self.session.document, self.session.video.height, self.session.video.width)
 
     @property
     def scores(self) -> pd.DataFrame:
-        """What the model thinks of each mask, as :func:`widgets.masks.score_table` has it: one row for each mask."""
+        """What the model thinks of each mask, as :func:`widgets.masks.score_table` has it: one row for each mask.
+
+        Example:
+            >>> widget.scores.query("not visible")[["object_id", "frame"]]
+        """
         return score_table(self.session.document)
 
     def candidates(self, obj: int, frame: int) -> tuple[ObjectMask, ...]:
-        """The three masks that a single click may have meant; none where nothing else can be meant."""
+        """The three masks that a single click may have meant; none where nothing else can be meant.
+
+        Args:
+            obj: the object's number.
+            frame: index of the frame.
+
+        Raises:
+            PromptError: there is no such object or frame.
+
+        Example:
+            >>> [each.predicted_iou for each in widget.candidates(1, 0)]
+            >>> widget.candidates(1, 0)[2].mask.decode()  # bool [H, W]
+        """
         return self.session.candidates(whole(obj), whole(frame))
 
     # What is said ------------------------------------------------------------------------------------------------
@@ -102,6 +123,9 @@ class SessionVerbs:
 
         Raises:
             PromptError: there is no such frame or box, the object is locked, or tracking goes on.
+
+        Example:
+            >>> widget.add_box(2, 0, (100, 80, 220, 300))
         """
         x0, y0, x1, y1 = self._pixels(box, "a box is (x0, y0, x1, y1)", 4)
         self._do(SetBox(whole(obj), whole(frame), Box.at_pixels(x0, y0, x1, y1, *self._size)))
@@ -116,6 +140,9 @@ class SessionVerbs:
 
         Raises:
             PromptError: it is no mask, there is no such frame, the object is locked, or tracking goes on.
+
+        Example:
+            >>> widget.add_mask(3, 0, depth[0] < 2.5)
         """
         mask = np.asarray(mask)
         if mask.ndim != 2 or mask.size == 0:
@@ -123,10 +150,18 @@ class SessionVerbs:
         self._do(SetMask(whole(obj), whole(frame), Rle.encode(mask)))
 
     def choose(self, obj: int, frame: int, candidate: int) -> None:
-        """Which of :meth:`candidates` was meant, counted from 0.
+        """Which of :meth:`candidates` was meant.
+
+        Args:
+            obj: the object's number.
+            frame: index of the frame.
+            candidate: its place among them, counted from 0.
 
         Raises:
             PromptError: the prompt is not ambiguous, or tracking goes on.
+
+        Example:
+            >>> widget.choose(1, 0, 2)  # the third one
         """
         self._do(Choose(whole(obj), whole(frame), whole(candidate)))
 
@@ -141,23 +176,47 @@ class SessionVerbs:
 
         Raises:
             PromptError: there is none, or tracking goes on.
+
+        Example:
+            >>> widget.remove_prompt(1, 0, "point", 1)  # the second click
         """
         self._do(RemovePrompt(whole(obj), whole(frame), one_of(PromptKind, kind), whole(index)))
 
     def clear(self, obj: int, frame: int) -> None:
         """Take back all that was said about an object on a frame.
 
+        Args:
+            obj: the object's number.
+            frame: index of the frame.
+
         Raises:
             PromptError: there is nothing, or tracking goes on.
+
+        Example:
+            >>> widget.clear(1, 40)
         """
         self._do(ClearFrame(whole(obj), whole(frame)))
 
     def undo(self) -> None:
-        """Take the last step back, tracking included."""
+        """Take the last step back, tracking included.
+
+        Raises:
+            PromptError: there is none, or tracking goes on.
+
+        Example:
+            >>> widget.undo()
+        """
         self._do(Undo())
 
     def redo(self) -> None:
-        """Do again what was taken back last."""
+        """Do again what was taken back last.
+
+        Raises:
+            PromptError: there is nothing, or tracking goes on.
+
+        Example:
+            >>> widget.redo()
+        """
         self._do(Redo())
 
     # Objects -----------------------------------------------------------------------------------------------------
@@ -200,6 +259,9 @@ class SessionVerbs:
 
         Raises:
             PromptError: there is no such object, or that is no name or no colour.
+
+        Example:
+            >>> widget.edit_object(1, name="ball", colour="#1f77b4", locked=True)
         """
         colour = colour.lower() if isinstance(colour, str) else colour
         hidden = None if hidden is None else flag(hidden)
@@ -207,18 +269,32 @@ class SessionVerbs:
         self._do(EditObject(whole(obj), name, colour, hidden, locked))
 
     def remove_object(self, obj: int) -> None:
-        """Forget an object and its masks.
+        """Forget an object and its masks; its number is not given again.
+
+        Args:
+            obj: the object's number.
 
         Raises:
             PromptError: there is no such object, or tracking goes on.
+
+        Example:
+            >>> widget.remove_object(2)
         """
         self._do(RemoveObject(whole(obj)))
 
     def lock_frame(self, obj: int, frame: int, *, locked: bool = True) -> None:
         """Keep an object's mask on a frame as it is, whatever is tracked or said.
 
+        Args:
+            obj: the object's number.
+            frame: index of the frame.
+            locked: ``False`` lets it change again.
+
         Raises:
             PromptError: there is no mask, or tracking goes on.
+
+        Example:
+            >>> widget.lock_frame(1, 40)
         """
         self._do(LockFrame(whole(obj), whole(frame), flag(locked)))
 
@@ -235,6 +311,9 @@ class SessionVerbs:
         Raises:
             PromptError: there is no such format, or no mask yet.
             Sam2Error: the file cannot be written.
+
+        Example:
+            >>> widget.export("masks.zip", "davis")
         """
         chosen, annotation = find_export(format), annotation_of(self.session)
         path = Path(path).expanduser()
@@ -250,6 +329,10 @@ class SessionVerbs:
 
         Raises:
             SessionLimit: the disk does not take it.
+
+        Example:
+            >>> widget.save("clip.zip")
+            >>> widget = SegmentationWidget.open("clip.zip")
         """
         path = Path(path).expanduser()
         self.session.save_project(path)
