@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.canvas_tab import Place
+from tests.browser.canvas_tab import PATIENCE, Place
 from tests.browser.studio import CLIP, browsing
 from tests.jupyter.lab import LOOK_ON, Notebook, serving
 
@@ -82,6 +83,13 @@ def value(notebook: Notebook, expression: str) -> Any:
     return json.loads(notebook.run(CELL, f"import json; print(json.dumps({expression}))"))
 
 
+def wait_for_value(notebook: Notebook, expression: str, expected: Any) -> None:
+    """What a view shows reaches the kernel a moment after it has come to rest."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := value(notebook, expression)) != expected:
+        assert time.monotonic() < deadline, found
+
+
 def test_mouse_keys_and_code_see_the_same(notebook: Notebook) -> None:
     notebook.click(RABBIT)
     notebook.click(GRASS, button="right")
@@ -98,7 +106,7 @@ def test_mouse_keys_and_code_see_the_same(notebook: Notebook) -> None:
     assert notebook.cells == cells
     notebook.drag(*STONE)
     assert value(notebook, "w.session.document.prompts(0)[2].box is not None")
-    assert value(notebook, "[w.selected, w.frame]") == [2, 0]
+    wait_for_value(notebook, "[w.selected, w.frame]", [2, 0])
 
     notebook.page.locator(".studio").first.focus()
     notebook.press("n")
