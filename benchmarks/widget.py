@@ -6,12 +6,11 @@ lengths as buffers, paint.
 """
 
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.page import CLICKS, FRAMES, SIZE, WATCH, make_clip
+from benchmarks.page import FRAMES, SIZE, WATCH, click_report, click_to_painted, make_clip
 from tests.browser import chromium
 from tests.browser.studio import browsing
 from tests.jupyter.lab import LOOK_ON, Notebook, serving
@@ -40,20 +39,6 @@ print(time.perf_counter() - start)
 CELL = 2
 
 
-def click_to_painted(tab: Notebook) -> list[float]:
-    """Milliseconds from the release of the button until the mask is painted, for one click after the other."""
-    tab.click((0.5, 0.5))  # makes the object, and the first frame's features
-    waits = []
-    for number in range(CLICKS):
-        tab.page.evaluate("times.length = 0")
-        tab.page.mouse.click(*tab.at((0.2 + 0.6 * number / CLICKS, 0.3 + 0.4 * (number % 2))))  # never on a dot
-        tab.wait("times.length")
-        waits.append(float(tab.page.evaluate("times[0][1] - released")))
-        tab.settle()
-        time.sleep(0.1)
-    return waits
-
-
 def seconds_to_track(tab: Notebook) -> float:
     """From the key to the last painted mask."""
     start = time.perf_counter()
@@ -77,11 +62,7 @@ def main() -> None:
             tab.run(1)
             tab.page.evaluate(WATCH)
             tab.wait_for_canvas()
-            waits = sorted(click_to_painted(tab))
-            print(
-                f"click to painted mask: median {statistics.median(waits):.0f} ms, "
-                f"nine of ten within {waits[len(waits) * 9 // 10]:.0f} ms"
-            )
+            print(click_report(click_to_painted(tab)))
             streamed, alone = seconds_to_track(tab), float(json.loads(tab.run(CELL)))
             print(
                 f"tracking {FRAMES} frames: {1000 * (streamed - alone) / FRAMES:.1f} ms a frame for the widget, "

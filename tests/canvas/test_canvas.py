@@ -685,7 +685,7 @@ def test_no_key_reaches_the_page_and_every_control_is_reached_by_tab(canvas: Ope
 WIDGET = """async () => {
     const { default: widget } = await import('/widgets/static/mask_canvas.js');
     const host = new window.host.constructor({ frames: 5, buffers: true });
-    const css = ':host { display: grid; } .stage { height: 300px; }';
+    const css = ':host { display: grid; } .stage { height: 300px; } .ruler { width: 300px; }';
     const values = { _canvas_style: css, _still: '', frame: 3, selected: null };
     const listeners = new Map(); // each with the name of what it listens to
     const change = (name) => listeners.forEach((heard, listener) => heard === `change:${name}` && listener());
@@ -738,3 +738,43 @@ def test_without_a_kernel_there_is_a_picture(widget: CanvasPage) -> None:
         }"""
     )
     widget.wait("widget.el.querySelector('img')?.src.startsWith('data:image/gif') && !widget.el.lastChild.clientHeight")
+
+
+def test_a_kernel_that_is_gone_is_said(widget: CanvasPage) -> None:
+    widget.page.evaluate("() => { widget.model.send = () => { throw new Error('Cannot send'); }; }")
+    widget.page.locator(".studio").last.focus()
+    widget.page.keyboard.press("n")
+    widget.page.keyboard.press("p")
+    widget.page.keyboard.press("Enter")
+    expect(widget.page.locator(".message").last).to_contain_text("The kernel that had this widget is gone")
+    assert widget.errors == []
+
+
+def test_a_kernel_that_is_silent_is_said(widget: CanvasPage) -> None:
+    widget.page.evaluate(
+        """() => {
+            widget.model.send = () => {};
+            const now = performance.now.bind(performance);
+            widget.el.lastChild.shadowRoot.querySelector('.studio').focus();
+            setTimeout(() => { performance.now = () => now() + 60000; }, 500);
+        }"""
+    )
+    widget.page.keyboard.press("p")
+    widget.page.keyboard.press("Enter")
+    expect(widget.page.locator(".message").last).to_contain_text("has not answered for half a minute")
+
+
+def test_lanes_are_painted_again_after_a_theme_changed_out_of_sight(widget: CanvasPage) -> None:
+    ruler = "widget.el.lastChild.shadowRoot.querySelector('.ruler')"
+    widget.wait(f"{ruler}.width > 0")
+    widget.page.evaluate(
+        """async () => {
+            const canvas = widget.el.lastChild;
+            canvas.style.display = 'none';
+            canvas.dataset.theme = 'dark';
+            await Promise.resolve(); // mutation observers are called
+            await new Promise(requestAnimationFrame);
+            canvas.style.display = '';
+        }"""
+    )
+    widget.wait(f"{ruler}.width > 0")

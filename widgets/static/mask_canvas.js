@@ -2400,10 +2400,12 @@ const GOES_BACK = new Set(['undo', 'redo']);
 const REWRITES = new Set(['hello', 'sync', ...GOES_BACK]); // after these every mask may be another
 const DRAWN_AHEAD = new Set(['mask', 'choose', 'edit_object']); // an error takes back what was shown at once
 const WHILE_TRACKING = new Set(['edit_object', 'track', 'pause', 'resume', 'cancel']); // all else waits for its end
-const PULSE = { beat: 2000, silence: 4000 }; // milliseconds: how often to look after a host that owes news, and when
+const PULSE = { beat: 2000, silence: 4000, kernel: 30000 }; // milliseconds: how often to look after a host that owes news,
+// when to ask whether it is alive, and when to say that one that cannot be asked is silent
 const GLANCE = 1500; // milliseconds in which a frame is looked at
 const CURSOR = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CURSOR_STEP = { near: 6, far: 30 }; // CSS pixels, without and with Shift
+const KERNEL_SILENT = 'The kernel has not answered for half a minute. If no cell is running, reload the page.';
 const FIRST_COLOR = '#3d8bfd'; // of an object that the host has not made yet
 
 /** One canvas: what the user sees and does now, over what the session knows. */
@@ -2424,6 +2426,7 @@ class Studio {
     this.following = false; // the playhead goes along with tracking
     this.isCancelling = false;
     this.isLost = false; // the host does not answer
+    this.isSilent = false; // the kernel has not answered for long, which was said
     /** @type {Problem[]} */
     this.visited = []; // problems that were jumped to
     this.place = -1; // among them
@@ -2704,11 +2707,19 @@ class Studio {
   async lookAfterHost(transport) {
     const { link, session, isLost } = this;
     const isOwed = link.questions.size || (session.job && !session.job.paused);
-    if (!transport.isAlive || (!isLost && !(isOwed && link.silence > PULSE.silence))) return;
+    if (!transport.isAlive) return this.watchKernel(isOwed);
+    if (!isLost && !(isOwed && link.silence > PULSE.silence)) return;
     this.isLost = !(await transport.isAlive());
     if (this.isLost && !isLost) this.sayLost();
     if (isLost && !this.isLost) this.comeBackToHost();
     this.refresh('panels');
+  }
+
+  /** A notebook's kernel may be busy for long, or not hear a page that was reloaded at a bad moment: only people can tell. */
+  watchKernel(isOwed) {
+    const isSilent = Boolean(isOwed) && this.link.silence > PULSE.kernel;
+    if (isSilent && !this.isSilent) this.messages.say(KERNEL_SILENT, 'note');
+    this.isSilent = isSilent;
   }
 
   comeBackToHost() {
