@@ -55,11 +55,7 @@ def told(cleared: Any) -> Callable[[Callback], Callback]:
 
 
 def _warn(error: Sam2Error) -> None:
-    _caution(error_message(error)["message"])
-
-
-def _caution(sentence: str) -> None:
-    gr.Warning(html.escape(sentence))  # Gradio shows HTML, and this may quote a file's name
+    gr.Warning(html.escape(error_message(error)["message"]))  # Gradio shows HTML, and this may quote a file's name
 
 
 def _value(messages: Sequence[Message], token: object = None) -> str:
@@ -138,8 +134,6 @@ class Callbacks:
     def _open(self, token: str, opening: Callable[[], Session]) -> Iterator[Values]:
         yield SKIP, fragments.note("Reading the clip …"), *_NOTHING_AROUND
         session = opening()
-        if session.video.notice:
-            _caution(session.video.notice)
         yield _value([Conversation(session).state()]), "", *_around(session)
         self._manager.close(token)
 

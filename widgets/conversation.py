@@ -137,6 +137,7 @@ class Conversation:
                 "frames": len(video),
                 "rate": video.fps,
                 "still": video.is_image,
+                "notice": video.notice,
             },
             "model": {
                 "name": session.model_name,

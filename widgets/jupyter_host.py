@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,14 +20,14 @@ from sam2_core.session import Progress, Session
 from sam2_core.session.commands import Command, Track
 from sam2_core.tracking.policies import Direction
 from widgets.annotation import annotation_of
+from widgets.arguments import LEAST_HEIGHT, css_height, one_of, seconds, whole, wholes
 from widgets.opening import Clip, Model, loaded, open_project, open_session
 from widgets.pictures import data_url, thumbnail
 from widgets.relay import Relay
-from widgets.session_verbs import SessionVerbs, one_of, whole
+from widgets.session_verbs import SessionVerbs
 
 _STATIC = Path(__file__).parent / "static"
 _STILL_WIDTH = 640
-_LEAST_HEIGHT = "560px"  # of mask_canvas.css
 _LOOK_SECONDS = 0.2  # between two looks, while a cell waits, whether it was interrupted
 
 
@@ -51,7 +52,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             with the same name share the model.
         folder: where all that is done is kept as it is done, and found again when a widget is made with the same
             folder; ``None`` keeps it as long as the widget.
-        fps: frames per second of an array.
+        fps: frames per second of an array; by default those that are known in ``folder``, or 24.
         height: of the widget, in CSS pixels, 560 at least; ``layout.height`` changes it later.
 
     Attributes:
@@ -67,7 +68,11 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
     Raises:
         VideoError: the clip cannot be used.
         CheckpointError: the model cannot be had.
-        ProjectError: what is kept in ``folder`` is about another clip.
+        ProjectError: what is kept in ``folder`` is about another clip, or nothing can be kept there.
+        PromptError: that is no height.
+
+    Warns:
+        UserWarning: the clip is cut off, and how much of it there is.
 
     Example:
         >>> widget = SegmentationWidget("clip.mp4")
@@ -99,8 +104,11 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         fps: float | None = None,
         height: int = 640,
     ) -> None:
+        layout = Layout(height=f"{css_height(height)}px", min_height=f"{LEAST_HEIGHT}px")
         self.session = session = open_session(clip, model, folder, fps)
-        super().__init__(layout=Layout(height=f"{height}px", min_height=_LEAST_HEIGHT))
+        if session.video.notice:
+            warnings.warn(session.video.notice, stacklevel=2)
+        super().__init__(layout=layout)
         self._relay = Relay(session, self.send, self._note, self._take_still)
         self._end = weakref.finalize(self, session.close)  # also when the kernel ends
         self._note()
@@ -156,7 +164,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             >>> widget.track("forward", first=20, objects=[1])
         """
         first, last = (None if each is None else whole(each) for each in (first, last))
-        chosen = None if objects is None else tuple(whole(each) for each in objects)
+        chosen = None if objects is None else tuple(wholes(objects, "objects"))
         self._do(Track(one_of(Direction, direction), first, last, chosen))
 
     def wait(self, timeout: float | None = None) -> Progress | None:
@@ -166,11 +174,12 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
         Raises:
             Sam2Error: tracking failed; finished masks are kept.
+            PromptError: that is no number of seconds.
 
         Example:
             >>> widget.wait(timeout=60).status
         """
-        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        deadline = time.monotonic() + seconds(timeout)
         try:
             while self.session.tracking and (left := deadline - time.monotonic()) > 0:
                 self.session.wait_for_job(min(left, _LOOK_SECONDS))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sam2_core.errors import PromptError
 from sam2_core.results import ObjectMask
 from sam2_core.rle import BoolMask
 from sam2_core.session.document import Document
+from widgets.arguments import wholes
 
 _MOST_BYTES = 4 * 2**30
 
@@ -18,18 +20,29 @@ _MOST_BYTES = 4 * 2**30
 class ObjectMasks(Mapping[int, BoolMask]):
     """One object's masks: frame -> bool array ``[H, W]``, for the frames that have one.
 
+    A slice of the clip's frames is one array ``[T, H, W]``, all False where there is no mask.
+
     Args:
         object_id: whose.
-        masklet: by frame.
+        masks: of all objects.
+        masklet: this one's, by frame.
     """
 
-    def __init__(self, object_id: int, masklet: Mapping[int, ObjectMask]) -> None:
+    def __init__(self, object_id: int, masks: Masks, masklet: Mapping[int, ObjectMask]) -> None:
         self.object_id = object_id
+        self._masks = masks
         self._masklet = masklet
 
-    def __getitem__(self, frame: int) -> BoolMask:
-        if frame not in self._masklet:
-            raise KeyError(f"object {self.object_id} has no mask on frame {frame}; click it there, or track it.")
+    @overload
+    def __getitem__(self, frame: int) -> BoolMask: ...
+    @overload
+    def __getitem__(self, frame: slice) -> BoolMask: ...
+    def __getitem__(self, frame: int | slice) -> BoolMask:
+        if isinstance(frame, slice):
+            stretch: BoolMask = self._masks.to_numpy([self.object_id], self._masks.frames(frame))[0]
+            return stretch
+        if not isinstance(frame, Hashable) or frame not in self._masklet:
+            raise KeyError(f"object {self.object_id} has no mask on frame {frame!r:.60}; click it there, or track it.")
         return self._masklet[frame].mask.decode()
 
     def __iter__(self) -> Iterator[int]:
@@ -45,7 +58,8 @@ class ObjectMasks(Mapping[int, BoolMask]):
 class Masks(Mapping[int, ObjectMasks]):
     """All masks as they were when they were asked for: ``masks[object_id][frame]`` is a bool array ``[H, W]``.
 
-    They are kept as run lengths and become arrays one by one.
+    ``masks[object_id][20:40]`` is one array ``[T, H, W]``, all False where there is no mask. Masks are kept as run
+    lengths and become arrays one by one.
 
     Args:
         document: the session's.
@@ -58,9 +72,9 @@ class Masks(Mapping[int, ObjectMasks]):
         self._size = (height, width)
 
     def __getitem__(self, object_id: int) -> ObjectMasks:
-        if object_id not in self._document.objects:
-            raise KeyError(f"there is no object {object_id}; there are {list(self) or 'none yet'}.")
-        return ObjectMasks(object_id, self._document.objects[object_id].masklet)
+        if not isinstance(object_id, Hashable) or object_id not in self._document.objects:
+            raise KeyError(f"there is no object {object_id!r:.60}; there are {list(self) or 'none yet'}.")
+        return ObjectMasks(object_id, self, self._document.objects[object_id].masklet)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._document.objects)
@@ -71,6 +85,17 @@ class Masks(Mapping[int, ObjectMasks]):
     def __repr__(self) -> str:
         objects = ", ".join(f"{key} on {_count(len(masks), 'frame')}" for key, masks in self.items())
         return f"<Masks of {self._size[1]} x {self._size[0]} pixels: {f'object {objects}' if objects else 'none yet'}>"
+
+    def frames(self, chosen: slice) -> range:
+        """Indices of the clip's frames in a slice.
+
+        Raises:
+            PromptError: its ends are not whole.
+        """
+        try:
+            return range(self._document.frame_count)[chosen]
+        except (TypeError, ValueError):
+            raise PromptError(f"frames are sliced by whole numbers, as in [20:40]; got {chosen!r:.60}.") from None
 
     def to_numpy(self, objects: Iterable[int] | None = None, frames: Iterable[int] | None = None) -> BoolMask:
         """Masks as one array; all False where there is none.
@@ -84,13 +109,13 @@ class Masks(Mapping[int, ObjectMasks]):
 
         Raises:
             KeyError: there is no such object.
-            PromptError: there is no such frame, or the array would have more than 4 GiB.
+            PromptError: these are no numbers, there is no such frame, or the array would have more than 4 GiB.
 
         Example:
             >>> widget.masks.to_numpy(frames=range(20, 40)).sum(axis=(2, 3))  # pixels, by object and frame
         """
-        chosen = [self[object_id] for object_id in (self if objects is None else objects)]
-        indices = list(range(self._document.frame_count) if frames is None else frames)
+        chosen = [self[object_id] for object_id in (self if objects is None else wholes(objects, "objects"))]
+        indices = range(self._document.frame_count) if frames is None else wholes(frames, "frames")
         wrong = [index for index in indices if not 0 <= index < self._document.frame_count]
         if wrong:
             raise PromptError(f"the clip has frames 0 to {self._document.frame_count - 1}; got frame {wrong[0]}.")

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Iterable
-from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sam2_core.errors import PromptError
 from sam2_core.formats import find_export
 from sam2_core.prompts import Box, Point
 from sam2_core.results import ObjectMask
-from sam2_core.rle import Rle
 from sam2_core.session import Session
 from sam2_core.session.commands import (
     AddObject,
@@ -37,11 +30,11 @@ from sam2_core.session.commands import (
     check_name,
 )
 from widgets.annotation import annotation_of
+from widgets.arguments import flag, mask_of, one_of, path_to_write, pixels, whole
 from widgets.masks import Masks, score_table
 
 Place = tuple[float, float]
 Corners = tuple[float, float, float, float]
-_Choice = TypeVar("_Choice", bound=Enum)
 
 
 class SessionVerbs:
@@ -91,7 +84,9 @@ class SessionVerbs:
             >>> [each.predicted_iou for each in widget.candidates(1, 0)]
             >>> widget.candidates(1, 0)[2].mask.decode()  # bool [H, W]
         """
-        return self.session.candidates(whole(obj), whole(frame))
+        obj, frame = whole(obj), whole(frame)
+        self.session.document.check(obj, frame)
+        return self.session.candidates(obj, frame)
 
     # What is said ------------------------------------------------------------------------------------------------
 
@@ -110,7 +105,7 @@ class SessionVerbs:
         Example:
             >>> widget.add_click(1, 0, (480, 270))
         """
-        x, y = self._pixels(at, "a click is (x, y)", 2)
+        x, y = pixels(at, "a click is (x, y)", 2, *self._size)
         self._do(AddPoint(whole(obj), whole(frame), Point.at_pixel(x, y, *self._size, positive=flag(positive))))
 
     def add_box(self, obj: int, frame: int, box: Corners) -> None:
@@ -127,27 +122,25 @@ class SessionVerbs:
         Example:
             >>> widget.add_box(2, 0, (100, 80, 220, 300))
         """
-        x0, y0, x1, y1 = self._pixels(box, "a box is (x0, y0, x1, y1)", 4)
+        x0, y0, x1, y1 = pixels(box, "a box is (x0, y0, x1, y1)", 4, *self._size)
         self._do(SetBox(whole(obj), whole(frame), Box.at_pixels(x0, y0, x1, y1, *self._size)))
 
-    def add_mask(self, obj: int, frame: int, mask: npt.NDArray[Any]) -> None:
+    def add_mask(self, obj: int, frame: int, mask: npt.ArrayLike) -> None:
         """The whole mask of an object, instead of all that was said of it on this frame.
 
         Args:
             obj: the object's number; one above all others makes a new object.
             frame: index of the frame.
-            mask: ``[H, W]``; what is not zero belongs to the object. Another size is stretched over the frame.
+            mask: ``[H, W]``, of the frame's size; True, 1 or 255 where the object is, else False or 0.
 
         Raises:
-            PromptError: it is no mask, there is no such frame, the object is locked, or tracking goes on.
+            PromptError: it is no mask of this frame, there is no such frame, the object is locked, or tracking goes on.
 
         Example:
             >>> widget.add_mask(3, 0, depth[0] < 2.5)
         """
-        mask = np.asarray(mask)
-        if mask.ndim != 2 or mask.size == 0:
-            raise PromptError(f"a mask is an array [H, W]; got one of shape {list(mask.shape)}.")
-        self._do(SetMask(whole(obj), whole(frame), Rle.encode(mask)))
+        width, height = self._size
+        self._do(SetMask(whole(obj), whole(frame), mask_of(mask, height, width)))
 
     def choose(self, obj: int, frame: int, candidate: int) -> None:
         """Which of :meth:`candidates` was meant.
@@ -198,10 +191,10 @@ class SessionVerbs:
         self._do(ClearFrame(whole(obj), whole(frame)))
 
     def undo(self) -> None:
-        """Take the last step back, tracking included.
+        """Take the last step back, tracking included; nothing happens where there is none.
 
         Raises:
-            PromptError: there is none, or tracking goes on.
+            PromptError: tracking goes on.
 
         Example:
             >>> widget.undo()
@@ -209,10 +202,10 @@ class SessionVerbs:
         self._do(Undo())
 
     def redo(self) -> None:
-        """Do again what was taken back last.
+        """Do again what was taken back last; nothing happens where that is nothing.
 
         Raises:
-            PromptError: there is nothing, or tracking goes on.
+            PromptError: tracking goes on.
 
         Example:
             >>> widget.redo()
@@ -309,34 +302,36 @@ class SessionVerbs:
                 ``cutout-webm`` or ``cutout-mov``; :data:`sam2_core.formats.EXPORTS` describes them.
 
         Raises:
-            PromptError: there is no such format, or no mask yet.
+            PromptError: there is no such format or folder, or no mask yet.
             Sam2Error: the file cannot be written.
 
         Example:
             >>> widget.export("masks.zip", "davis")
         """
         chosen, annotation = find_export(format), annotation_of(self.session)
-        path = Path(path).expanduser()
-        if path.is_dir():
-            path = path / chosen.file_name(annotation)
-        chosen.write(annotation, path)
-        return path
+        place = path_to_write(path, "an export", chosen.file_name(annotation))
+        chosen.write(annotation, place)
+        return place
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a project file, to go on with by ``SegmentationWidget.open`` or in the page; returns where it is.
 
         The clip is in it where it is a file or a folder; that of an array is given again when the project is opened.
 
+        Args:
+            path: of the file, or a folder, where it is called after the clip.
+
         Raises:
+            PromptError: there is no such folder.
             SessionLimit: the disk does not take it.
 
         Example:
             >>> widget.save("clip.zip")
             >>> widget = SegmentationWidget.open("clip.zip")
         """
-        path = Path(path).expanduser()
-        self.session.save_project(path)
-        return path
+        place = path_to_write(path, "a project", f"{annotation_of(self.session).stem}-project.zip")
+        self.session.save_project(place)
+        return place
 
     # How ---------------------------------------------------------------------------------------------------------
 
@@ -346,57 +341,3 @@ class SessionVerbs:
     @property
     def _size(self) -> tuple[int, int]:
         return self.session.video.width, self.session.video.height
-
-    def _pixels(self, numbers: Iterable[float], form: str, count: int) -> tuple[float, ...]:
-        try:
-            given = tuple(float(number) for number in numbers)
-        except (TypeError, ValueError):
-            given = ()
-        width, height = self._size
-        if len(given) != count:
-            raise PromptError(f"{form}, in pixels of the frame of {width} x {height}; got {numbers!r:.60}.")
-        fractions = any(number % 1 for number in given) and all(0 <= number <= 1 for number in given)
-        if fractions and min(self._size) > 1:
-            raise PromptError(
-                f"positions are pixels of the frame, which is {width} x {height}; {given} look like fractions of it: "
-                "multiply them by its size."
-            )
-        return given
-
-
-def whole(number: int) -> int:
-    """A whole number of Python's, of what may be one of numpy's.
-
-    Raises:
-        PromptError: it is not whole.
-    """
-    try:
-        if not isinstance(number, (bool, np.bool_)):
-            return operator.index(number)
-    except TypeError:
-        pass
-    raise PromptError(f"numbers of objects, frames and candidates are whole; got {number!r:.60}.")
-
-
-def flag(value: bool) -> bool:
-    """A truth value of Python's, of what may be one of numpy's.
-
-    Raises:
-        PromptError: it is neither.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise PromptError(f"expected True or False; got {value!r:.60}.")
-    return bool(value)
-
-
-def one_of(kind: type[_Choice], value: str) -> _Choice:
-    """One of an enumeration's values, by what a person typed.
-
-    Raises:
-        PromptError: it is none of them.
-    """
-    try:
-        return kind(value)
-    except ValueError as error:
-        expected = ", ".join(repr(each.value) for each in kind)
-        raise PromptError(f"expected one of {expected}; got {value!r}.") from error

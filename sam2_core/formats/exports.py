@@ -108,6 +108,6 @@ def find_export(name: str) -> Export:
     Raises:
         PromptError: there is none of this name.
     """
-    if name not in EXPORTS:
-        raise PromptError(f"there is no export format {name[:40]!r}; choose one of {', '.join(EXPORTS)}.")
+    if not isinstance(name, str) or name not in EXPORTS:
+        raise PromptError(f"there is no export format {name!r:.40}; choose one of {', '.join(EXPORTS)}.")
     return EXPORTS[name]

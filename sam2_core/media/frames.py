@@ -22,7 +22,7 @@ from sam2_core.errors import VideoError
 from sam2_core.media.animation import AnimationSource, is_animated
 from sam2_core.media.container import ContainerSource
 from sam2_core.media.pictures import FolderSource, open_picture, to_rgb
-from sam2_core.media.source import DEFAULT_FPS, ArraySource, FrameSource, MediaLimits, RgbFrame
+from sam2_core.media.source import DEFAULT_FPS, ArraySource, FrameSource, MediaLimits, RgbFrame, checked_fps
 
 _DEFAULT_LIMITS = MediaLimits()
 
@@ -149,13 +149,14 @@ def video_from_array(frames: npt.NDArray[np.uint8], *, fps: float = DEFAULT_FPS,
     Shapes: ``frames`` is ``[T, H, W, 3]``, or ``[H, W, 3]`` for a still picture; RGB, uint8.
 
     Raises:
-        VideoError: the array has another shape or type, or no pixels.
+        VideoError: the array has another shape or type, or no pixels, or that is no frame rate.
     """
     if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or frames.shape[-1] != 3 or frames.size == 0:
         raise VideoError(
             f"frames are uint8 arrays [T, H, W, 3] or [H, W, 3] with values 0 to 255; "
             f"got {frames.dtype} of shape {list(frames.shape)}."
         )
+    fps = checked_fps(fps)
     if frames.ndim == 3:
         return Video(ArraySource(frames[None], fps=1.0), name, is_image=True)
     return Video(ArraySource(frames, fps=fps), name)

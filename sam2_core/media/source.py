@@ -22,9 +22,24 @@ DEFAULT_FPS = 24.0
 """Frames per second of media that do not say: folders, arrays, files with an absurd clock. DAVIS is 24."""
 
 
+_LEAST_FPS, _MOST_FPS = 0.1, 1000.0  # that players and encoders follow
+
+
 def plausible_fps(fps: float) -> float:
-    """The frame rate, or the default where no player and no encoder would follow it."""
-    return fps if 0.1 <= fps <= 1000 else DEFAULT_FPS
+    """The frame rate that a file claims, or the default where nobody would follow it."""
+    return fps if _LEAST_FPS <= fps <= _MOST_FPS else DEFAULT_FPS
+
+
+def checked_fps(fps: float) -> float:
+    """The frame rate that a person gave.
+
+    Raises:
+        VideoError: nobody would follow it.
+    """
+    is_number = isinstance(fps, (int, float, np.integer, np.floating)) and not isinstance(fps, bool)
+    if not is_number or not _LEAST_FPS <= fps <= _MOST_FPS:  # which not-a-number is not, either
+        raise VideoError(f"a frame rate is a number from {_LEAST_FPS:g} to {_MOST_FPS:g} a second; got {fps!r:.60}.")
+    return float(fps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,15 @@ class Document:
         """The lowest id that was never given."""
         return self.last_object_id + 1
 
+    def check(self, object_id: int, frame_index: int) -> None:
+        """Whether there are such an object and such a frame.
+
+        Raises:
+            PromptError: there are not.
+        """
+        self._existing(object_id)
+        self._check_frame(frame_index)
+
     def after(self, command: Edit) -> Document:
         """The state after a command, but for the masks that answer it (see :meth:`changed`).
 
@@ -225,7 +234,11 @@ class Document:
 
     def _added(self, object_id: int) -> Document:
         if object_id <= self.last_object_id:
-            raise PromptError(f"an object's number is never given twice; the next one is {self.next_object_id}.")
+            found = "already is an" if object_id in self.objects else "is no"
+            raise PromptError(
+                f"there {found} object {object_id}, and new ones are numbered upward; the next one is "
+                f"{self.next_object_id}."
+            )
         return replace(self._with(ObjectState.new(object_id)), last_object_id=object_id)
 
     def _imported(self, command: ImportMasks) -> Document:
@@ -240,7 +253,7 @@ class Document:
         return document
 
     def _check_frame(self, frame: int) -> None:
-        if frame >= self.frame_count:
+        if not 0 <= frame < self.frame_count:
             raise PromptError(f"the video has frames 0 to {self.frame_count - 1}; got frame {frame}.")
 
     def _with(self, state: ObjectState) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sam2_core.errors import ProjectError
 from sam2_core.media import Video
+from sam2_core.media.source import DEFAULT_FPS
 
 _LONGEST_NAMES = 1_000_000
 """Characters of all pictures' names together; a clip whose names have more keeps none of them."""
@@ -29,6 +31,7 @@ class Header:
         width: of the clip, in pixels.
         media: path of a clip that stays where it is; ``None`` where the session has a copy, or where it is in memory.
         frame_names: of the pictures that the clip is made of, for people to read; empty where it is made of none.
+        fps: of the clip, which one in memory does not say by itself.
         generation: number in the names of the two files in force.
         format: of the session on disk.
     """
@@ -39,6 +42,7 @@ class Header:
     width: int
     media: str | None = None
     frame_names: tuple[str, ...] = ()
+    fps: float = DEFAULT_FPS
     generation: int = 0
     format: str = FORMAT
 
@@ -68,6 +72,8 @@ class Header:
             if (
                 not sound
                 or not found._names_fit
+                or type(found.fps) not in (int, float)
+                or not 0 < found.fps < math.inf
                 or found.format != FORMAT
                 or min(numbers[:3]) < 1
                 or found.generation < 0
@@ -92,7 +98,7 @@ class Header:
         """
         if not (folder / HEADER).exists():
             place = None if media is None else str(media)
-            new = cls(video.name, len(video), video.height, video.width, place, video.frame_names)
+            new = cls(video.name, len(video), video.height, video.width, place, video.frame_names, video.fps)
             (new if new._names_fit else replace(new, frame_names=())).write(folder)
         found = cls.read(folder)
         if (found.frames, found.height, found.width) != (len(video), video.height, video.width):

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from sam2_core.errors import PromptError, SessionNotFound
+from sam2_core.errors import ProjectError, PromptError, SessionNotFound
 from sam2_core.media import Video
 from sam2_core.model import SAM2
 from sam2_core.prompts import Point
@@ -107,12 +107,11 @@ class Session:
 
         Raises:
             SessionLimit: another program works in this folder.
-            ProjectError: what is in the folder is damaged, or about another clip.
+            ProjectError: what is in the folder is damaged, or about another clip, or nothing can be kept there.
         """
         place = Path(tempfile.mkdtemp(prefix="masklet-")) if folder is None else folder
-        place.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
-            claim = FolderLock(place)
+            claim = _claimed(place)
             undo.callback(claim.release)
             store = Store(place, Header.of(video, place, media))
             undo.callback(store.close)
@@ -310,7 +309,7 @@ class Session:
     def _open(self) -> Iterator[None]:
         with self._lock:
             if self._closed:
-                raise SessionNotFound("this session has ended; choose the clip again.")
+                raise SessionNotFound("this session has ended; open the clip again.")
             yield
 
     @contextmanager
@@ -345,3 +344,15 @@ class Session:
     def _end(self, propagation: Propagation) -> None:
         with self._lock:
             self._editor.end(propagation)
+
+
+def _claimed(folder: Path) -> FolderLock:
+    """A folder to keep a session in, which is made where it is not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FolderLock(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ProjectError(
+            f"a session cannot be kept in {str(folder)!r} ({reason}); choose a folder that can be written to."
+        ) from error

@@ -317,7 +317,7 @@ def test_objects_have_names_and_colours_and_keep_their_number(opened: Open) -> N
     assert (dog.name, dog.colour, dog.hidden, dog.locked) == ("the dog", "#00ff7f", False, False)
     session.do(RemoveObject(1))
     assert session.document.next_object_id == 2
-    with pytest.raises(PromptError, match="never given twice; the next one is 2"):
+    with pytest.raises(PromptError, match="there is no object 1, and new ones are numbered upward; the next one is 2"):
         session.do(AddObject(1))
     session.do(click(session.document.next_object_id))
     assert session.document.objects[2].name == "Object 2"
@@ -338,7 +338,7 @@ def test_a_number_is_never_given_twice_whatever_the_model(opened: Open) -> None:
     session.close()
     again = session_in(session.folder, 8)
     assert again.document.next_object_id == 4
-    with pytest.raises(PromptError, match="never given twice; the next one is 4"):
+    with pytest.raises(PromptError, match="there is no object 3, and new ones are numbered upward; the next one is 4"):
         again.do(AddObject(3))
     again.use("third", fake_model())
     assert again.document.next_object_id == 4
@@ -670,7 +670,7 @@ def test_a_closed_session_says_so_and_its_work_stays(opened: Open) -> None:
     session = opened()
     session.do(click())
     session.close()
-    with pytest.raises(SessionNotFound, match="choose the clip again"):
+    with pytest.raises(SessionNotFound, match="open the clip again"):
         session.do(click(point=THERE))
     assert (session.folder / "session.json").exists()
     session.close()

@@ -48,7 +48,7 @@ def test_hello_is_answered_by_the_state(session: Session) -> None:
     (state,) = said(session, op="hello")
     assert (state["op"], state["v"], state["rid"], state["rev"]) == ("state", 1, 5, session.revision)
     assert state["clip"] == {
-        "name": "fake", "width": WIDTH, "height": HEIGHT, "frames": FRAMES, "rate": 24.0, "still": False,
+        "name": "fake", "width": WIDTH, "height": HEIGHT, "frames": FRAMES, "rate": 24.0, "still": False, "notice": "",
     }  # fmt: skip
     assert (state["objects"], state["job"], state["can_undo"]) == ([], None, False)
     assert state.keys() >= NO_SESSION.keys()

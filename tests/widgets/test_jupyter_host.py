@@ -21,6 +21,7 @@ from sam2_core.rle import Rle
 from sam2_core.session import JobStatus, Session
 from sam2_core.session.commands import AddPoint
 from tests.fakes import HEIGHT, WIDTH, fake_model
+from tests.media.makers import numbered, write_video
 from tests.session.working import session_in
 from widgets import SegmentationWidget, opening
 from widgets.protocol import Message
@@ -91,7 +92,7 @@ def test_prompts_are_in_pixels(widget: SegmentationWidget) -> None:
 def test_masks_are_arrays(widget: SegmentationWidget) -> None:
     widget.add_click(1, 4, AT)
     painted = np.zeros((HEIGHT, WIDTH))
-    painted[8:16, 8:16] = 7
+    painted[8:16, 8:16] = 1
     widget.add_mask(2, 6, painted)
     mask = widget.masks[2][6]
     assert (mask.dtype, mask.shape) == (bool, (HEIGHT, WIDTH))
@@ -104,6 +105,8 @@ def test_masks_are_arrays(widget: SegmentationWidget) -> None:
     assert array.sum() == widget.masks[1][4].sum() + mask.sum()
     some = widget.masks.to_numpy(objects=[2], frames=range(5, 8))
     assert some.sum(axis=(0, 2, 3)).tolist() == [0, mask.sum(), 0]
+    assert (widget.masks[2][5:8] == some[0]).all()
+    assert widget.masks[1][::-1].shape == (FRAMES, HEIGHT, WIDTH)
     assert repr(widget.masks) == "<Masks of 32 x 24 pixels: object 1 on 1 frame, 2 on 1 frame>"
 
 
@@ -123,6 +126,13 @@ def test_masks_stay_as_they_were_when_asked_for(widget: SegmentationWidget) -> N
         (lambda masks: masks[3], KeyError, r"there is no object 3; there are \[1\]"),
         (lambda masks: masks[1][3], KeyError, "object 1 has no mask on frame 3; click it there, or track it"),
         (lambda masks: masks.to_numpy(objects=[9]), KeyError, "there is no object 9"),
+        (lambda masks: masks[[1]], KeyError, r"there is no object \[1\]"),
+        (lambda masks: masks[1][[4, 5]], KeyError, r"no mask on frame \[4, 5\]"),
+        (lambda masks: masks[1]["a":], PromptError, r"sliced by whole numbers, as in \[20:40\]; got slice\('a'"),
+        (lambda masks: masks.to_numpy(1), PromptError, r"objects are given as a list, such as \[1\].* got 1\."),
+        (lambda masks: masks.to_numpy(frames=3), PromptError, "frames are given as a list"),
+        (lambda masks: masks.to_numpy(frames="12"), PromptError, "frames are given as a list"),
+        (lambda masks: masks.to_numpy(frames=[1.5]), PromptError, r"are whole; got 1\.5"),
         (lambda masks: masks.to_numpy(frames=[FRAMES]), PromptError, f"frames 0 to {FRAMES - 1}; got frame {FRAMES}"),
         (lambda masks: masks.to_numpy(frames=[0] * 10**7), PromptError, r"are 7\.2 GiB of masks; take fewer at once"),
     ],
@@ -187,7 +197,7 @@ def test_a_locked_frame_stays(widget: SegmentationWidget) -> None:
         (lambda w: w.add_click(1, 0, (0.3, 0.5)), "look like fractions of it: multiply them by its size"),
         (lambda w: w.add_box(1, 0, (0.1, 0.1, 0.3, 0.5)), "look like fractions"),
         (lambda w: w.add_box(1, 0, (9, 9, 3, 12)), "from its top-left corner"),
-        (lambda w: w.add_mask(1, 0, np.zeros(5)), r"a mask is an array \[H, W\]; got one of shape \[5\]"),
+        (lambda w: w.candidates(1, 0), "there is no object 1; there are none yet"),
         (lambda w: w.track("up"), "expected one of 'forward', 'backward', 'both'; got 'up'"),
         (lambda w: w.track(), "there is nothing to track yet"),
         (lambda w: w.remove_prompt(1, 0, "mouth"), "expected one of 'point', 'box', 'mask'"),
@@ -222,6 +232,19 @@ def test_what_cannot_be_done_changes_nothing(widget: SegmentationWidget, do: Any
         lambda w: w.lock_frame(1, 0, locked=1),
         lambda w: w.track(first=1.5),
         lambda w: w.track(objects=[True]),
+        lambda w: w.track(objects=1),
+        lambda w: w.add_click(1, 0, {5, 6}),
+        lambda w: w.add_click(1, 0, ("5", "6")),
+        lambda w: w.add_mask(1, 0, None),
+        lambda w: w.candidates(1, FRAMES),
+        lambda w: w.wait("a"),
+        lambda w: w.wait(float("nan")),
+        lambda w: w.wait(-1),
+        lambda w: w.use(3),
+        lambda w: w.save(None),
+        lambda w: w.save(""),
+        lambda w: w.export(3, "coco"),
+        lambda w: w.export("x.json", None),
         lambda w: w.add_object("x" * 99),
         lambda w: w.add_object(7),
     ],
@@ -229,9 +252,58 @@ def test_what_cannot_be_done_changes_nothing(widget: SegmentationWidget, do: Any
 def test_what_is_of_another_kind_changes_nothing(widget: SegmentationWidget, do: Any) -> None:
     widget.add_click(1, 0, AT)
     before = widget.session.document
-    with pytest.raises(PromptError, match="got"):
+    with pytest.raises((PromptError, CheckpointError), match="got|no export format None"):
         do(widget)
     assert widget.session.document is before
+
+
+DISC = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 == 0
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [DISC, DISC.astype(np.uint8), 255 * DISC.astype(np.uint8), DISC.astype(np.int64), DISC.astype(np.float32)],
+    ids=lambda mask: f"{mask.dtype}, {mask.max()}",
+)
+def test_a_mask_may_be_written_in_several_ways(widget: SegmentationWidget, mask: Any) -> None:
+    widget.add_mask(1, 0, mask)
+    assert (widget.masks[1][0] == DISC).all()
+    widget.add_mask(1, 0, mask.tolist())
+    assert (widget.masks[1][0] == DISC).all()
+    widget.add_mask(1, 0, np.zeros_like(mask))
+    assert not widget.masks[1][0].any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (DISC.T, r"size, \[H, W\] = \[24, 32\]; got one of shape \[32, 24\]; it seems to be \[W, H\]: give .*mask\.T"),
+        (DISC[::2, ::2], r"\[24, 32\]; got one of shape \[12, 16\]\."),
+        (DISC[..., None], r"got one of shape \[24, 32, 1\]"),
+        ([[1], [1, 2]], "got a list that cannot become one"),
+        (np.where(DISC, np.nan, 0), r"got other values \(float64\): compare first, as in mask > 0\.5"),
+        (0.5 * DISC, "got other values"),
+        (7 * DISC, r"\(int64\): compare first, as in mask > 0\.5 or labels == 3"),
+        (DISC + 254 * np.eye(HEIGHT, WIDTH), "got other values"),
+        (-1 * DISC, "got other values"),
+        (DISC.astype(complex), r"got other values \(complex128\)"),
+        (DISC.astype(str), "got other values"),
+    ],
+)
+def test_what_is_no_mask_of_the_frame_is_refused(widget: SegmentationWidget, mask: Any, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        widget.add_mask(1, 0, mask)
+    assert widget.session.document.objects == {}
+
+
+def test_a_number_that_is_passed_over_says_the_next_one(widget: SegmentationWidget) -> None:
+    widget.add_click(1, 4, AT)
+    widget.add_click(5, 4, AT)
+    with pytest.raises(PromptError, match="there is no object 3, and new ones are numbered upward; the next one is 6"):
+        widget.add_click(3, 4, AT)
+    widget.remove_object(5)
+    with pytest.raises(PromptError, match="there is no object 5, and .* the next one is 6"):
+        widget.add_box(5, 0, (1, 1, 9, 9))
 
 
 @pytest.mark.usefixtures("pool")
@@ -456,6 +528,9 @@ def test_what_a_clip_can_be(tmp_path: Path) -> None:
         ("https://example.org/clip.mp4", "download what https:// leads to first"),
         (ARRAY.astype(float), "frames are uint8 arrays"),
         (7, "a clip is a path, a uint8 array .* got int"),
+        ("", "a clip is given as its path, .* got ''"),
+        (Image.new("F", (WIDTH, HEIGHT)), "'picture' cannot be used: its pixels are 32-bit numbers"),
+        (Image.new("RGB", (0, 0)), "^frames are uint8 arrays"),
     ],
 )
 def test_what_a_clip_cannot_be(clip: Any, message: str) -> None:
@@ -467,6 +542,46 @@ def test_only_an_array_has_a_frame_rate_of_ones_own(tmp_path: Path) -> None:
     Image.fromarray(ARRAY[0]).save(tmp_path / "0.png")
     with pytest.raises(VideoError, match="files say it themselves"):
         SegmentationWidget(tmp_path, fps=10)
+
+
+@pytest.mark.parametrize("fps", [0, -3, float("nan"), float("inf"), 2000, "x", True])
+def test_a_frame_rate_is_one_that_players_follow(fps: Any) -> None:
+    with pytest.raises(VideoError, match=r"a frame rate is a number from 0\.1 to 1000 a second; got"):
+        SegmentationWidget(ARRAY, fps=fps)
+
+
+@pytest.mark.parametrize("height", [-1, 400, 20_000, float("nan"), 640.5, "big", None, True])
+def test_a_height_is_one_that_the_canvas_can_have(height: Any) -> None:
+    with pytest.raises(PromptError, match="whole number of CSS pixels from 560 to 10000; got"):
+        SegmentationWidget(ARRAY, height=height)
+
+
+@pytest.mark.parametrize("model", [3, object(), [1]])
+def test_a_model_is_a_name_a_path_or_a_model(model: Any) -> None:
+    with pytest.raises(CheckpointError, match="a model is a name such as 'pocket', .* got"):
+        SegmentationWidget(ARRAY, model=model)
+
+
+def test_a_folder_that_is_a_file_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ProjectError, match="a session cannot be kept in .*; choose a folder"):
+            SegmentationWidget(ARRAY, folder=folder)
+    with pytest.raises(ProjectError, match="given as its path, .* got 3"):
+        SegmentationWidget(ARRAY, folder=3)  # type: ignore[arg-type]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_clip_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "half.mp4", numbered(60), gop=6)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.warns(UserWarning, match=r"frames can be read: the file seems cut off") as warned:
+        widget = SegmentationWidget(path)
+    assert warned[0].filename == __file__
+    canvas = Canvas(widget)
+    canvas.say(v=1, op="hello")
+    assert canvas.last("state")["clip"]["notice"] == str(warned[0].message)
+    widget.close()
 
 
 def test_widgets_share_a_model() -> None:
@@ -540,6 +655,33 @@ def test_a_project_of_an_array_needs_its_array(tmp_path: Path) -> None:
     second.close()
     with pytest.raises(ProjectError, match="there is no project file 'no.zip'"):
         SegmentationWidget.open("no.zip")
+    with pytest.raises(ProjectError, match=r"a project is given as its path, .* got None"):
+        SegmentationWidget.open(None)
+
+
+@pytest.mark.usefixtures("pool")
+def test_the_frame_rate_of_an_array_comes_back(tmp_path: Path) -> None:
+    first = SegmentationWidget(ARRAY, fps=12.5, folder=tmp_path / "kept")
+    first.save(tmp_path / "project.zip")
+    first.close()
+    second = SegmentationWidget.open(tmp_path / "project.zip", clip=ARRAY)
+    assert second.session.video.fps == 12.5
+    second.save(tmp_path / "again.zip")
+    second.close()
+    third = SegmentationWidget.open(tmp_path / "again.zip", clip=ARRAY)
+    fourth = SegmentationWidget(ARRAY, folder=tmp_path / "kept")
+    assert (third.session.video.fps, fourth.session.video.fps) == (12.5, 12.5)
+    third.close()
+    fourth.close()
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_project_is_saved_where_one_says(tmp_path: Path) -> None:
+    widget = SegmentationWidget(ARRAY)
+    assert widget.save(tmp_path) == tmp_path / "array-project.zip"
+    with pytest.raises(PromptError, match=r"there is no folder '.*no' to write 'x\.zip' to; make it first"):
+        widget.save(tmp_path / "no" / "x.zip")
+    widget.close()
 
 
 def test_masks_are_exported(widget: SegmentationWidget, tmp_path: Path) -> None:

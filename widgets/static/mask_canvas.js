@@ -2279,6 +2279,7 @@ class StatusLine {
     const size = clip && `${clip.width} × ${clip.height}`;
     const length = clip && !isStill ? ` · ${count(clip.frames, 'frame')} · ${+clip.rate.toFixed(2)} fps` : '';
     setText(this.clip, clip ? `${clip.name} · ${size}${length}` : '');
+    this.clip.title = clip?.notice ?? '';
     setText(this.model, model.note || model.name);
     this.model.title = model.note || model.name;
     this.model.classList.toggle('noted', Boolean(model.note));
@@ -2678,6 +2679,7 @@ class Studio {
     this.wanted = 0;
     this.restoreView(recall('sessionStorage', KEPT.view + this.session.token));
     this.goTo(this.wanted);
+    if (this.session.clip.notice) this.messages.say(this.session.clip.notice, 'error');
   }
 
   /** What the user sees, for the same tab after a reload. */
