@@ -12,9 +12,10 @@ from typing import Any
 
 import anywidget
 import traitlets
+from IPython.display import display
 from ipywidgets import Layout
 
-from sam2_core.errors import PromptError, Sam2Error
+from sam2_core.errors import PromptError, Sam2Error, VideoError
 from sam2_core.media import overlay
 from sam2_core.session import Progress, Session
 from sam2_core.session.commands import Command, Track
@@ -25,6 +26,7 @@ from widgets.opening import Clip, Model, loaded, open_project, open_session
 from widgets.pictures import data_url, thumbnail
 from widgets.relay import Relay
 from widgets.session_verbs import SessionVerbs
+from widgets.stand_in import StandIn
 
 _STATIC = Path(__file__).parent / "static"
 _STILL_WIDTH = 640
@@ -85,6 +87,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
     _esm = _STATIC / "mask_canvas.js"
     _canvas_style = traitlets.Unicode((_STATIC / "mask_canvas.css").read_text(encoding="utf-8")).tag(sync=True)
     _still = traitlets.Unicode("").tag(sync=True)
+    _stand_in_class = traitlets.Unicode("").tag(sync=True)
 
     frame = traitlets.Int(0).tag(sync=True)
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
@@ -108,7 +111,8 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         self.session = session = open_session(clip, model, folder, fps)
         if session.video.notice:
             warnings.warn(session.video.notice, stacklevel=2)
-        super().__init__(layout=layout)
+        self._stand_in = StandIn()
+        super().__init__(layout=layout, _stand_in_class=self._stand_in.css_class)
         self._relay = Relay(session, self.send, self._note, self._take_still)
         self._end = weakref.finalize(self, session.close)  # also when the kernel ends
         self._note()
@@ -188,6 +192,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             raise
         finally:
             self._relay.catch_up()
+            self._take_still()  # now: what runs a notebook without people does not wait until things have settled
         if self.progress is not None and self.progress.message:
             raise Sam2Error(self.progress.message)
         return self.progress
@@ -227,6 +232,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             >>> widget.close()
         """
         if self._end is not None and self._end.detach() is not None:
+            self._take_still()
             self._relay.close()
             self.session.close()
         super().close()
@@ -242,10 +248,13 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             f"{objects} {'object' if objects == 1 else 'objects'}, {self.session.model_name}>"
         )
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _ipython_display_(self) -> None:
+        """Show the canvas, and in a notebook the picture that stands in for it."""
         self._take_still()
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "image/jpeg": self._still.partition(",")[2]}, metadata  # for whoever reads it without a kernel
+        self._stand_in.show(self._still, self._caption)
+        bundle = None if self.comm is None else self._repr_mimebundle_()  # which a closed widget has no more
+        data, metadata = bundle or ({"text/plain": repr(self)}, {})
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _do(self, command: Command) -> None:
         self._relay.say(command)
@@ -264,7 +273,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         self._relay.unsettle()
 
     def _take_still(self) -> None:
-        """Give views something to show where no kernel answers."""
+        """Give views, and the notebook, something to show where no kernel answers."""
         document = self.session.document
         annotation = annotation_of(self.session)
         masks = {
@@ -272,8 +281,16 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             for object_id, mask in annotation.masks(self.frame).items()
             if not document.objects[object_id].hidden
         }
-        picture = overlay(self.session.video[self.frame], masks, colours=annotation.colours)
+        try:
+            picture = overlay(self.session.video[self.frame], masks, colours=annotation.colours)
+        except VideoError:  # the session has ended, or the file is gone: the last picture stays
+            return
         self._still = data_url(thumbnail(picture, min(_STILL_WIDTH, picture.shape[1])))
+        self._stand_in.update(self._still, self._caption)
+
+    @property
+    def _caption(self) -> str:
+        return f"Frame {self.frame} of {self.session.video.name} with its masks"
 
     @traitlets.validate("frame")
     def _existing_frame(self, proposal: Any) -> int:

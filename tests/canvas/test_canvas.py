@@ -686,7 +686,7 @@ WIDGET = """async () => {
     const { default: widget } = await import('/widgets/static/mask_canvas.js');
     const host = new window.host.constructor({ frames: 5, buffers: true });
     const css = ':host { display: grid; } .stage { height: 300px; } .ruler { width: 300px; }';
-    const values = { _canvas_style: css, _still: '', frame: 3, selected: null };
+    const values = { _canvas_style: css, _still: '', _stand_in_class: 'masklet-1', frame: 3, selected: null };
     const listeners = new Map(); // each with the name of what it listens to
     const change = (name) => listeners.forEach((heard, listener) => heard === `change:${name}` && listener());
     host.transport.onMessage((...news) => listeners.forEach((name, listener) => name[0] === 'm' && listener(...news)));
@@ -713,7 +713,10 @@ def widget(canvas: Open) -> CanvasPage:
 
 
 def test_anywidget_gets_the_same_canvas_and_can_close_it(widget: CanvasPage) -> None:
-    assert widget.page.evaluate("[widget.el.childElementCount, widget.el.lastChild.clientHeight > 300]") == [1, True]
+    assert widget.page.evaluate("[widget.el.querySelector('img'), widget.el.lastChild.clientHeight > 300]") == [
+        None,
+        True,
+    ]
     widget.page.evaluate("widget.close()")
     assert widget.page.evaluate("[widget.el.childElementCount, widget.listeners.size]") == [0, 0]
 
@@ -727,6 +730,43 @@ def test_frame_and_selection_are_shared_with_the_model(widget: CanvasPage) -> No
     widget.page.keyboard.press("n")
     widget.page.keyboard.press("End")
     widget.wait("widget.values.frame === 4 && widget.values.selected === 1")
+
+
+def test_no_tool_is_cut_off_at_any_width(canvas: Open) -> None:
+    tab = canvas("?objects=2")
+    cut_off = """() => {
+        const { shadowRoot } = document.querySelector('#canvas');
+        const { left, right } = shadowRoot.querySelector('.studio').getBoundingClientRect();
+        return [...shadowRoot.querySelectorAll(':is(.toolbar, .time-bar) :is(button, input, output)')]
+            .filter((tool) => tool.checkVisibility())
+            .filter((tool) => tool.getBoundingClientRect().left < left || tool.getBoundingClientRect().right > right)
+            .map((tool) => tool.ariaLabel);
+    }"""
+    for width in (340, 370, 500, 580, 640, 740, 1000):
+        tab.page.set_viewport_size({"width": width + 24, "height": 664})
+        tab.page.keyboard.press("i")
+        for tool in ("Brush", "Click, or drag"):
+            tab.button(tool).click()
+            assert (width, tool, tab.page.evaluate(cut_off)) == (width, tool, [])
+
+
+def test_a_clip_that_is_cut_off_says_so(canvas: Open) -> None:
+    tab = canvas()
+    tab.page.evaluate("host.clip = { ...host.clip, notice: '9 of 12 frames can be read.' }; host.tellState()")
+    expect(tab.page.locator(".message")).to_contain_text("9 of 12 frames can be read.")
+    expect(tab.page.locator(".status .clip")).to_have_attribute("title", "9 of 12 frames can be read.")
+
+
+def test_what_stands_in_for_a_widget_is_hidden_while_there_is_a_view(widget: CanvasPage) -> None:
+    widget.page.evaluate(
+        """() => document.body.insertAdjacentHTML('beforeend', `
+            <div class="jp-OutputArea-child"><p>1</p><img class="masklet-1" alt=""></div>
+            <div class="jp-OutputArea-child"><p>2</p><img class="masklet-2" alt=""></div>`)"""
+    )
+    visible = "[...document.querySelectorAll('.jp-OutputArea-child')].map((output) => output.checkVisibility())"
+    assert widget.page.evaluate(visible) == [False, True]
+    widget.page.evaluate("widget.close()")
+    assert widget.page.evaluate(visible) == [True, True]
 
 
 def test_without_a_kernel_there_is_a_picture(widget: CanvasPage) -> None:

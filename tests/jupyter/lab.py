@@ -46,13 +46,7 @@ _OPTIONS = {
     "LabApp.expose_app_in_browser": "True",
     "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
 }
-
-
-_SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
-    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
-}
-"""As people choose them in JupyterLab: widgets are kept in the notebook, for reading it without a kernel."""
+_NOTIFICATIONS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
 
 @contextlib.contextmanager
@@ -72,10 +66,9 @@ def serving(folder: Path) -> Iterator[str]:
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
     }
-    for name, values in _SETTINGS.items():
-        settings = folder / "settings" / f"{name}.jupyterlab-settings"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(json.dumps(values))
+    settings = folder / "settings" / _NOTIFICATIONS
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"fetchNews": "false"}))  # nothing is asked; all else is as it comes
     options = [f"--{name}={value}" for name, value in _OPTIONS.items()]
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--ServerApp.root_dir={folder}", *options]
     with (folder / "lab.log").open("w") as log:
@@ -114,9 +107,14 @@ class Notebook(CanvasTab):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, path)
-        self.path = path
-        self._url = f"{url}/doc/tree/{path.name}"
+        self._address = url
         self._size = size
+        self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Open a notebook beneath JupyterLab's folder."""
+        self.path = path
+        self._url = f"{self._address}/doc/tree/{path.name}"
         self.load()
 
     def load(self) -> None:
@@ -162,6 +160,12 @@ class Notebook(CanvasTab):
     def save(self) -> None:
         """Write the notebook."""
         self._command("docmanager:save")
+
+    def keep_widgets(self, *, kept: bool) -> None:
+        """Whether widgets are saved with the notebook, which people can choose in JupyterLab's menu."""
+        name = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+        self._command(name)
+        self.wait(f"jupyterapp.commands.isToggled('{name}') === {str(kept).lower()}")
 
     def close(self) -> None:
         """End the kernel and close the tab."""

@@ -33,6 +33,7 @@ with open_video({str(CLIP)!r}) as video:
 SHOW = "w = SegmentationWidget(frames, height=600)\nw"
 CELL = 2
 """Where tests write their code."""
+STAND_IN = "img[class^=masklet-]"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,13 @@ def read_back(notebook: Notebook, frame: int) -> dict[str, list[int]]:
 def value(notebook: Notebook, expression: str) -> Any:
     """Of a Python expression, computed in a cell."""
     return json.loads(notebook.run(CELL, f"import json; print(json.dumps({expression}))"))
+
+
+def visible(notebook: Notebook) -> list[str]:
+    """Addresses of the pictures in outputs that a reader sees."""
+    seen = "(pictures) => pictures.filter((picture) => picture.checkVisibility()).map(({ src }) => src)"
+    found: list[str] = notebook.page.locator(".jp-OutputArea-output img").evaluate_all(seen)
+    return found
 
 
 def wait_for_value(notebook: Notebook, expression: str, expected: Any) -> None:
@@ -176,12 +184,53 @@ def test_an_interrupt_ends_tracking_between_two_frames(notebook: Notebook) -> No
 
 
 def test_a_notebook_without_a_kernel_shows_the_last_picture(notebook: Notebook) -> None:
+    notebook.run(3, "w")
+    notebook.wait("sessions.length === 2 && sessions[1].clip")
+    first = value(notebook, "w._still")
     notebook.click(RABBIT)
     notebook.run(CELL, "w._take_still()")  # which comes by itself, a moment after the last change
-    still = value(notebook, "w._still")
+    last = value(notebook, "w._still")
+    assert last != first
+    notebook.wait(f"[...document.querySelectorAll('{STAND_IN}')][1].src === '{last}'")
+    assert visible(notebook) == []
     notebook.save()
     notebook.end_kernel()
     notebook.load()
-    notebook.wait("document.querySelector('.jp-OutputArea-output img')?.naturalWidth > 0")
-    assert notebook.page.locator(".jp-OutputArea-output img").get_attribute("src") == still
+    notebook.wait(f"document.querySelector('{STAND_IN}')?.naturalWidth > 0")
+    assert visible(notebook) == [first, last]  # each cell as it was when the next one showed the widget, and the last
+    assert notebook.page.locator(".studio").count() == 0
+
+
+def test_a_notebook_that_was_handed_on_shows_its_picture(notebook: Notebook) -> None:
+    """Nobody trusts it: JupyterLab cleans the HTML of its outputs."""
+    last = value(notebook, "w._still")
+    notebook.save()
+    notebook.end_kernel()
+    copy = notebook.path.with_stem("handed-on")
+    copy.write_text(notebook.path.read_text().replace("height=600", "height=601"))
+    notebook.open(copy)
+    notebook.wait(f"document.querySelector('{STAND_IN}')?.naturalWidth > 0")
+    assert visible(notebook) == [last]
+    assert not notebook.page.evaluate("jupyterapp.shell.currentWidget.content.widgets[1].model.trusted")
+
+
+def test_a_notebook_that_keeps_its_widgets_shows_the_picture_once(notebook: Notebook) -> None:
+    notebook.keep_widgets(kept=True)
+    notebook.click(RABBIT)
+    notebook.run(CELL, "w._take_still()")
+    last = value(notebook, "w._still")
+    notebook.save()
+    notebook.end_kernel()
+    notebook.load()
+    notebook.wait("document.querySelector('.jp-OutputArea-output img:not([class])')?.naturalWidth > 0")
+    assert visible(notebook) == [last]
     assert not notebook.page.locator(".studio").is_visible()
+    notebook.keep_widgets(kept=False)
+
+
+def test_a_widget_that_was_closed_leaves_its_picture(notebook: Notebook) -> None:
+    notebook.run(CELL, "w.frame = 3; w.close()")
+    notebook.wait(f"document.querySelector('{STAND_IN}').checkVisibility()")
+    assert visible(notebook) == [value(notebook, "w._still")]
+    assert notebook.page.locator(STAND_IN).get_attribute("alt") == "Frame 3 of array with its masks"
+    assert notebook.page.locator(".studio").count() == 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ from sam2_core.session.commands import AddPoint
 from tests.fakes import HEIGHT, WIDTH, fake_model
 from tests.media.makers import numbered, write_video
 from tests.session.working import session_in
-from widgets import SegmentationWidget, opening
+from widgets import SegmentationWidget, jupyter_host, opening, stand_in
 from widgets.protocol import Message
 
 FRAMES = 20
@@ -475,25 +478,131 @@ def test_a_removed_object_is_not_selected_any_more(widget: SegmentationWidget) -
 # Without a kernel
 
 
-def test_a_saved_notebook_shows_a_picture(widget: SegmentationWidget) -> None:
+class Outputs:
+    """What a notebook's cells get to show: data by output, and what replaces an earlier one by its id."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[dict[str, Any]] = []
+        self.ids: list[str] = []
+        self.replaced: list[tuple[str, str]] = []
+        shell = SimpleNamespace(kernel="")
+        monkeypatch.setattr(stand_in, "get_ipython", lambda: shell)
+        for module in (stand_in, jupyter_host):
+            monkeypatch.setattr(module, "display", self.publish)
+
+    def publish(
+        self, data: dict[str, Any], *, raw: bool, update: bool = False, display_id: str = "", metadata: Any = None
+    ) -> None:
+        assert (raw, metadata) in [(True, None), (True, {})]
+        if update:
+            self.replaced.append((display_id, data["text/html"]))
+        else:
+            self.shown.append(data)
+            self.ids += [display_id] if display_id else []
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch) -> Outputs:
+    return Outputs(monkeypatch)
+
+
+def pixels(output: str) -> Any:
+    """Of the picture in an output, ``[H, W, 3]``."""
+    found = re.fullmatch(
+        r'<img class="masklet-\w+" alt="[^"<]*" src="data:image/jpeg;base64,([\w+/=]+)" style=".*">', output
+    )
+    assert found
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_a_notebook_gets_a_picture_before_the_canvas(widget: SegmentationWidget, outputs: Outputs) -> None:
     widget.add_click(1, 4, AT)
     widget.frame = 4
-    bundle = widget._repr_mimebundle_()
-    with Image.open(io.BytesIO(base64.b64decode(bundle[0]["image/jpeg"]))) as picture:
-        pixels = np.asarray(picture.convert("RGB")).astype(int)
-    assert pixels.shape == (HEIGHT, WIDTH, 3)
-    assert widget._still.endswith(bundle[0]["image/jpeg"])
+    widget._ipython_display_()
+    (picture, canvas) = outputs.shown
+    assert list(picture) == ["text/html"]
+    assert sorted(canvas) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
+    assert widget._stand_in_class in picture["text/html"]
+    assert widget._still in picture["text/html"]
+    shown = pixels(picture["text/html"])
+    assert shown.shape == (HEIGHT, WIDTH, 3)
     widget.edit_object(1, hidden=True)
-    plain = widget._repr_mimebundle_()
-    assert plain[0]["image/jpeg"] != bundle[0]["image/jpeg"]
+    widget._ipython_display_()
+    difference = abs(pixels(outputs.shown[2]["text/html"]) - shown).sum(axis=2)
+    assert difference[widget.masks[1][4]].mean() > 10 * difference[~widget.masks[1][4]].mean()
 
 
-def test_the_picture_follows_what_is_done(widget: SegmentationWidget) -> None:
+def test_the_picture_of_a_notebook_is_the_last_one(widget: SegmentationWidget, outputs: Outputs) -> None:
+    widget._ipython_display_()
+    first = outputs.shown[0]["text/html"]
     widget.add_click(1, 0, AT)
     deadline = time.monotonic() + 60
-    while not widget._still:
+    while not outputs.replaced:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert outputs.replaced == [(outputs.ids[0], ANY)]
+    assert (pixels(outputs.replaced[0][1]) != pixels(first)).any()
+    widget.track()
+    widget.frame = 9
+    widget.wait()
+    assert widget._still in outputs.replaced[-1][1]  # by the end of the cell, for those who run it without people
+    assert 'alt="Frame 9 of fake with its masks"' in outputs.replaced[-1][1]
+    widget._ipython_display_()
+    widget.remove_object(1)
+    widget.close()
+    assert outputs.replaced[-1][0] == outputs.ids[1] != outputs.ids[0]  # what was shown before stays as it was
+    assert widget._still in outputs.replaced[-1][1]
+    assert (pixels(outputs.replaced[-1][1]) == pixels(outputs.replaced[-2][1])).mean() < 1
+
+
+def test_what_is_not_shown_is_not_replaced(widget: SegmentationWidget, outputs: Outputs) -> None:
+    widget.add_click(1, 0, AT)
+    widget.track()
+    widget.wait()
+    assert widget._still
+    assert (outputs.shown, outputs.replaced) == ([], [])
+
+
+def test_a_terminal_gets_text_alone(
+    widget: SegmentationWidget, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stand_in, "get_ipython", lambda: None)
+    widget._ipython_display_()
+    widget.add_click(1, 0, AT)
+    widget.track()
+    widget.wait()
+    assert [output["text/plain"] for output in outputs.shown] == [ANY]
+    assert outputs.replaced == []
+
+
+def test_a_name_stays_text(widget: SegmentationWidget, outputs: Outputs) -> None:
+    widget.session.video.name = '"><script>alert(1)</script>.mp4'
+    widget._ipython_display_()
+    assert "<script" not in outputs.shown[0]["text/html"]
+    assert pixels(outputs.shown[0]["text/html"]).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_a_closed_widget_is_a_picture_and_a_line(widget: SegmentationWidget, outputs: Outputs) -> None:
+    widget._ipython_display_()
+    widget.close()
+    widget._ipython_display_()
+    assert outputs.shown[2] == outputs.shown[0]
+    assert outputs.shown[3] == {"text/plain": repr(widget)}
+
+
+def test_a_session_that_ended_elsewhere_keeps_its_picture(
+    widget: SegmentationWidget, caplog: pytest.LogCaptureFixture
+) -> None:
+    widget.add_click(1, 0, AT)
+    widget._take_still()
+    still = widget._still
+    widget.session.close()
+    widget._relay.unsettle()
+    widget._relay._look()
+    widget._take_still()
+    assert widget._still == still
+    assert caplog.records == []
 
 
 def test_a_widget_says_what_it_is(widget: SegmentationWidget) -> None:

@@ -3328,7 +3328,8 @@ function afterwards(job, milliseconds) {
 
 /**
  * A widget's view, for anywidget. All views of a widget, and code, share the frame on show and the selection. Until the
- * kernel answers there is a picture of how it was, which is all that a notebook without a kernel can show.
+ * kernel answers there is a picture of how it was, which is all that a notebook without a kernel can show. The picture
+ * that the notebook keeps in case there is no view at all is hidden as long as there is one.
  */
 export default {
   render({ model, el }) {
@@ -3377,7 +3378,9 @@ export default {
     const endings = [begin, ...['frame', 'selected'].map((name) => listen(`change:${name}`, () => follow(name)))];
     const themes = new MutationObserver(() => { place.dataset.theme = notebookTheme(); });
     themes.observe(document.body, { attributeFilter: ['data-jp-theme-light', 'data-vscode-theme-kind'] });
-    el.append(still, place);
+    const standIn = `.${model.get('_stand_in_class')}`;
+    const hidden = h('style', {}, `.jp-OutputArea-child:has(${standIn}), ${standIn} { display: none !important; }`);
+    el.append(hidden, still, place);
     return () => {
       endings.forEach((end) => end());
       report.cancel();
