@@ -35,7 +35,7 @@ from sam2_core.session.commands import (
 )
 from sam2_core.tracking.policies import Direction
 from widgets import protocol
-from widgets.protocol import Ask, Hover, ShowCandidates, ShowFrame, ShowMasks, parse, parse_pick, reply_number
+from widgets.protocol import Ask, Hover, ShowCandidates, ShowFrame, ShowMasks, parse, parse_pick, reply_number, requests
 
 WIDTH, HEIGHT = 4, 3
 DISC = Rle(HEIGHT, WIDTH, np.array([2, 3, 7], "<u4").tobytes())
@@ -132,7 +132,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
-OPS = st.sampled_from([*protocol._ASKS, *protocol._PARSERS, "mask"])
+OPS = st.sampled_from([*requests._ASKS, *requests._PARSERS, "mask"])
 NAMES = st.sampled_from(
     ["token", "frame", "obj", "x", "y", "positive", "x0", "y0", "x1", "y1", "rle", "candidate", "kind", "index", "name",
      "color", "hidden", "locked", "direction", "first", "last", "objects"]
