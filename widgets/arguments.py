@@ -17,6 +17,7 @@ from sam2_core.rle import Rle
 
 LEAST_HEIGHT, _MOST_HEIGHT = 560, 10_000
 """Of a widget, in CSS pixels; the least is mask_canvas.css's."""
+_LONGEST_WAIT = 1e9  # seconds
 _Choice = TypeVar("_Choice", bound=Enum)
 
 
@@ -40,9 +41,13 @@ def wholes(numbers: Iterable[int], what: str) -> list[int]:
     Raises:
         PromptError: they are none.
     """
-    if isinstance(numbers, (str, Mapping)) or not isinstance(numbers, Iterable):
+    try:
+        given = None if isinstance(numbers, (str, Mapping)) else list(numbers)
+    except TypeError:
+        given = None
+    if given is None:
         raise PromptError(f"{what} are given as a list, such as [1], or as a range; got {numbers!r:.60}.")
-    return [whole(each) for each in numbers]
+    return [whole(each) for each in given]
 
 
 def flag(value: bool) -> bool:
@@ -79,7 +84,7 @@ def seconds(value: float | None) -> float:
         return float("inf")
     if not _is_number(value) or not value >= 0:  # which not-a-number is not, either
         raise PromptError(f"a timeout is a number of seconds, or None to wait without one; got {value!r:.60}.")
-    return float(value)
+    return float(min(value, _LONGEST_WAIT))
 
 
 def css_height(value: int) -> int:
@@ -163,19 +168,23 @@ def mask_of(value: npt.ArrayLike, height: int, width: int) -> Rle:
     try:
         given = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):  # of ragged lists, and of tensors that are elsewhere
-        raise PromptError(f"a mask is a numpy array [H, W]; got {_kind(value)} that cannot become one.") from None
+        raise PromptError(f"a mask is an array [H, W]; got {_kind(value)}: make it one of numpy's.") from None
     if given.shape != (height, width):
         turned = "; it seems to be [W, H]: give its transpose, mask.T" if given.shape == (width, height) else ""
         raise PromptError(
             f"a mask has the frame's size, [H, W] = [{height}, {width}]; got one of shape {list(given.shape)}{turned}."
         )
-    inside = given != 0
-    if given.dtype.kind not in "buif" or not any((given[inside] == top).all() for top in (1, 255)):
+    if given.dtype.kind not in "buif" or not _has_two_values(given):
         raise PromptError(
             "a mask is made of True and False, of 0 and 1, or of 0 and 255; got other values "
             f"({given.dtype}): compare first, as in mask > 0.5 or labels == 3."
         )
-    return Rle.encode(inside)
+    return Rle.encode(given)
+
+
+def _has_two_values(mask: npt.NDArray[Any]) -> bool:
+    inside = mask[mask != 0]  # not-a-number is among them
+    return any(bool((inside == top).all()) for top in (1, 255))
 
 
 def _is_number(value: Any) -> bool:
@@ -183,7 +192,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes, bool, np.bool_)):
         raise TypeError
     return float(value)
 

@@ -22,6 +22,7 @@ from sam2_core.session.commands import Command, Track
 from sam2_core.tracking.policies import Direction
 from widgets.annotation import annotation_of
 from widgets.arguments import LEAST_HEIGHT, css_height, one_of, seconds, whole, wholes
+from widgets.masks import counted
 from widgets.opening import Clip, Model, loaded, open_project, open_session
 from widgets.pictures import data_url, thumbnail
 from widgets.relay import Relay
@@ -241,11 +242,10 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         video, document = self.session.video, self.session.document
-        frames = "a picture" if video.is_image else f"{len(video)} frames"
-        objects = len(document.objects)
+        frames = "a picture" if video.is_image else counted(len(video), "frame")
         return (
             f"<SegmentationWidget {video.name!r}: {frames} of {video.width} x {video.height}, "
-            f"{objects} {'object' if objects == 1 else 'objects'}, {self.session.model_name}>"
+            f"{counted(len(document.objects), 'object')}, {self.session.model_name}>"
         )
 
     def _ipython_display_(self) -> None:
@@ -274,13 +274,9 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
 
     def _take_still(self) -> None:
         """Give views, and the notebook, something to show where no kernel answers."""
-        document = self.session.document
-        annotation = annotation_of(self.session)
-        masks = {
-            object_id: mask
-            for object_id, mask in annotation.masks(self.frame).items()
-            if not document.objects[object_id].hidden
-        }
+        shown = {key for key, state in self.session.document.objects.items() if not state.hidden}
+        annotation = annotation_of(self.session)  # which another thread may have changed since
+        masks = {key: mask for key, mask in annotation.masks(self.frame).items() if key in shown}
         try:
             picture = overlay(self.session.video[self.frame], masks, colours=annotation.colours)
         except VideoError:  # the session has ended, or the file is gone: the last picture stays

@@ -52,7 +52,7 @@ class ObjectMasks(Mapping[int, BoolMask]):
         return len(self._masklet)
 
     def __repr__(self) -> str:
-        return f"<masks of object {self.object_id} on {_count(len(self), 'frame')}>"
+        return f"<masks of object {self.object_id} on {counted(len(self), 'frame')}>"
 
 
 class Masks(Mapping[int, ObjectMasks]):
@@ -83,7 +83,7 @@ class Masks(Mapping[int, ObjectMasks]):
         return len(self._document.objects)
 
     def __repr__(self) -> str:
-        objects = ", ".join(f"{key} on {_count(len(masks), 'frame')}" for key, masks in self.items())
+        objects = ", ".join(f"{key} on {counted(len(masks), 'frame')}" for key, masks in self.items())
         return f"<Masks of {self._size[1]} x {self._size[0]} pixels: {f'object {objects}' if objects else 'none yet'}>"
 
     def frames(self, chosen: slice) -> range:
@@ -155,5 +155,6 @@ def score_table(document: Document) -> pd.DataFrame:
     return table
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things, for people to read."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

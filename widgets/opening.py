@@ -121,7 +121,7 @@ def loaded(model: Model) -> tuple[str, SAM2]:
         )
     name = str(model).removeprefix("facebook/")
     if name not in PRESETS:
-        found = load_model(Path(model))
+        found = load_model(path_of(model, "a model", CheckpointError))
         return found.config.name, found
     with progress(f"downloading {name}", "B") as report:
         return name, _MODELS.get(name, report)

@@ -279,7 +279,7 @@ export class FakeHost {
     this.run(frames, ids, performance.now());
   }
 
-  run(frames, ids, began) {
+  async run(frames, ids, began) {
     if (!this.job) return;
     if (this.job.paused) {
       setTimeout(() => this.run(frames, ids, began), 20);
@@ -293,6 +293,8 @@ export class FakeHost {
     const isKept = (obj) => this.state.locked.some(([o, f]) => o === obj && f === frame)
       || this.state.prompts.some((prompt) => prompt.obj === obj && prompt.frame === frame);
     for (const obj of ids) if (!isKept(obj)) this.predict(obj, frame);
+    if (!this.transport.frameUrl) await this.tellPicture(undefined, frame);
+    if (!this.job) return;
     const done = this.job.done + 1;
     const seconds = (performance.now() - began) / 1000;
     this.rev += 1;

@@ -15,6 +15,7 @@ from unittest.mock import ANY
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sam2_core.errors import CheckpointError, ProjectError, PromptError, Sam2Error, SessionNotFound, VideoError
@@ -134,6 +135,7 @@ def test_masks_stay_as_they_were_when_asked_for(widget: SegmentationWidget) -> N
         (lambda masks: masks[1]["a":], PromptError, r"sliced by whole numbers, as in \[20:40\]; got slice\('a'"),
         (lambda masks: masks.to_numpy(1), PromptError, r"objects are given as a list, such as \[1\].* got 1\."),
         (lambda masks: masks.to_numpy(frames=3), PromptError, "frames are given as a list"),
+        (lambda masks: masks.to_numpy(frames=np.array(3)), PromptError, "frames are given as a list"),
         (lambda masks: masks.to_numpy(frames="12"), PromptError, "frames are given as a list"),
         (lambda masks: masks.to_numpy(frames=[1.5]), PromptError, r"are whole; got 1\.5"),
         (lambda masks: masks.to_numpy(frames=[FRAMES]), PromptError, f"frames 0 to {FRAMES - 1}; got frame {FRAMES}"),
@@ -238,6 +240,7 @@ def test_what_cannot_be_done_changes_nothing(widget: SegmentationWidget, do: Any
         lambda w: w.track(objects=1),
         lambda w: w.add_click(1, 0, {5, 6}),
         lambda w: w.add_click(1, 0, ("5", "6")),
+        lambda w: w.add_click(1, 0, (True, False)),
         lambda w: w.add_mask(1, 0, None),
         lambda w: w.candidates(1, FRAMES),
         lambda w: w.wait("a"),
@@ -283,7 +286,9 @@ def test_a_mask_may_be_written_in_several_ways(widget: SegmentationWidget, mask:
         (DISC.T, r"size, \[H, W\] = \[24, 32\]; got one of shape \[32, 24\]; it seems to be \[W, H\]: give .*mask\.T"),
         (DISC[::2, ::2], r"\[24, 32\]; got one of shape \[12, 16\]\."),
         (DISC[..., None], r"got one of shape \[24, 32, 1\]"),
-        ([[1], [1, 2]], "got a list that cannot become one"),
+        ([[1], [1, 2]], "got a list: make it one of numpy's"),
+        (torch.ones(HEIGHT, WIDTH, requires_grad=True), "got a Tensor: make it one of numpy's"),
+        (np.zeros((HEIGHT, WIDTH), [("a", "i4")]), "got other values"),
         (np.where(DISC, np.nan, 0), r"got other values \(float64\): compare first, as in mask > 0\.5"),
         (0.5 * DISC, "got other values"),
         (7 * DISC, r"\(int64\): compare first, as in mask > 0\.5 or labels == 3"),
@@ -354,6 +359,7 @@ def test_tracking_returns_at_once_and_is_observed(widget: SegmentationWidget) ->
 
 def test_a_clip_that_was_never_tracked_needs_no_waiting(widget: SegmentationWidget) -> None:
     assert widget.wait() is None
+    assert widget.wait(10**400) is None
     widget.cancel()
 
 
@@ -608,6 +614,8 @@ def test_a_session_that_ended_elsewhere_keeps_its_picture(
 def test_a_widget_says_what_it_is(widget: SegmentationWidget) -> None:
     widget.add_click(1, 4, AT)
     assert repr(widget) == "<SegmentationWidget 'fake': 20 frames of 32 x 24, 1 object, fake>"
+    assert repr(SegmentationWidget(ARRAY[:1])) == "<SegmentationWidget 'array': 1 frame of 32 x 24, 0 objects, pocket>"
+    assert repr(SegmentationWidget(ARRAY[0])) == "<SegmentationWidget 'array': a picture of 32 x 24, 0 objects, pocket>"
 
 
 # Clips, models and files
@@ -706,6 +714,8 @@ def test_widgets_share_a_model() -> None:
 def test_a_model_that_does_not_exist() -> None:
     with pytest.raises(CheckpointError):
         SegmentationWidget(ARRAY, model="no/such/model.pt")
+    with pytest.raises(CheckpointError, match=str(Path.home())):
+        SegmentationWidget(ARRAY, model="~/no-such-model.pt")
 
 
 @pytest.mark.usefixtures("pool")

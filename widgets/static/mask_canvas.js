@@ -698,9 +698,9 @@ class Pictures {
     return this.loading.get(frame);
   }
 
-  /** A picture that came without being asked for. */
+  /** A picture that came without being asked for, or before the answer: a busy kernel answers late. */
   accept(frame, jpeg) {
-    if (!this.ready.has(frame) && !this.loading.has(frame)) this.expect(frame, pictureOf(jpeg));
+    if (!this.ready.has(frame)) this.expect(frame, pictureOf(jpeg));
   }
 
   /** @param {number} frame @param {Promise<CanvasImageSource>} coming */
@@ -2574,6 +2574,7 @@ class Studio {
     try {
       const picture = await this.pictures.load(frame);
       if (!this.player.isPlaying) this.present(frame, picture);
+      if (this.following && !this.pictures.transport.frameUrl) return; // the host sends them
       this.pictures.prefetch([frame + 1, frame - 1].filter((near) => near >= 0 && near < this.session.clip.frames));
     } catch {
       this.messages.say(`Frame ${frame} could not be loaded; check the connection and go to it again.`, 'error');
