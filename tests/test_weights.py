@@ -348,3 +348,13 @@ def test_a_small_file_of_huge_tensors(tmp_path: Path, weights: Weights) -> None:
     huge = torch.zeros(1).expand(1, 1, 10**13)  # 40 TB if it were copied before it is compared
     with pytest.raises(CheckpointError, match=r"no_mem_embed is \[1, 1, 10000000000000\], expected \[1, 1, 128\]"):
         load_model(saved(tmp_path / "a.pt", {**weights, "no_mem_embed": huge}))
+
+
+@pytest.mark.parametrize("said", ["99999", "48", "-32", "\u0663\u0662", "32 "])
+def test_a_file_that_says_a_size_no_model_has(tmp_path: Path, weights: Weights, said: str) -> None:
+    safetensors.torch.save_file(weights, tmp_path / "a.safetensors", {"image_size": said})
+    with pytest.raises(CheckpointError, match="says that it was trained at"):
+        load_model(tmp_path / "a.safetensors", config="pocket")
+    safetensors.torch.save_file(weights, tmp_path / "a.safetensors", {"image_size": "128"})
+    assert load_model(tmp_path / "a.safetensors", config="pocket").config.image_size == 128
+    assert load_model(tmp_path / "a.safetensors", config="pocket", image_size=64).config.image_size == 64

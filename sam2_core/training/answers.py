@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -101,21 +102,46 @@ class Measurement:
     presence: float = NAN
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One process's part of a :class:`Measurement`: an IoU for each visible object, and object scores."""
+
+    click: list[float] = field(default_factory=list)
+    best: list[float] = field(default_factory=list)
+    corrected: list[float] = field(default_factory=list)
+    tracked: list[float] = field(default_factory=list)
+    last: list[float] = field(default_factory=list)
+    present: list[float] = field(default_factory=list)
+    """Object scores where the object is on a tracked frame,"""
+    absent: list[float] = field(default_factory=list)
+    """and where it is not."""
+
+
+def measurement(parts: Sequence[Observed]) -> Measurement:
+    """Over all that was observed, by whichever process."""
+    every = {each.name: [value for part in parts for value in getattr(part, each.name)] for each in fields(Observed)}
+    presence = roc_area(np.array(every.pop("present")), np.array(every.pop("absent")))
+    means = {name: float(np.mean(values)) if values else NAN for name, values in every.items()}
+    return Measurement(**means, presence=presence)
+
+
 @torch.no_grad()
-def measure(answers: Sequence[Answer], masks: Tensor) -> Measurement:
-    """Scores of one step, at the decoder's resolution. Shapes: ``masks [B, T, S, S]`` in 0..1."""
+def observe(answers: Sequence[Answer], masks: Tensor) -> Observed:
+    """What a step's answers are like, at the decoder's resolution. Shapes: ``masks [B, T, S, S]`` in 0..1."""
     judged = [(answer, targets(masks[answer.rows, answer.frame], 4)) for answer in answers]
     first = [pair for pair in judged if not pair[0].tracked and pair[0].correction == 0]
     last = {(a.frame, tuple(a.rows.tolist())): (a, t) for a, t in judged if a.correction}
     tracked = [pair for pair in judged if pair[0].tracked]
     end = max((answer.frame for answer in answers), default=0)
-    return Measurement(
-        click=_mean([_shown_ious(*pair) for pair in first]),
-        best=_mean([_best_ious(*pair) for pair in first]),
-        corrected=_mean([_shown_ious(*pair) for pair in last.values()]),
-        tracked=_mean([_shown_ious(*pair) for pair in tracked]),
-        last=_mean([_shown_ious(*pair) for pair in tracked if pair[0].frame == end]),
-        presence=_presence(tracked),
+    scores = [(answer.chosen.object_score_b, _visible(target)) for answer, target in tracked]
+    return Observed(
+        click=_listed(_shown_ious(*pair) for pair in first),
+        best=_listed(_best_ious(*pair) for pair in first),
+        corrected=_listed(_shown_ious(*pair) for pair in last.values()),
+        tracked=_listed(_shown_ious(*pair) for pair in tracked),
+        last=_listed(_shown_ious(*pair) for pair in tracked if pair[0].frame == end),
+        present=_listed(score[visible] for score, visible in scores),
+        absent=_listed(score[~visible] for score, visible in scores),
     )
 
 
@@ -133,20 +159,13 @@ def _visible(target: Tensor) -> Tensor:
     return target.flatten(1).amax(dim=1) > 0.5
 
 
-def _mean(values: list[Tensor]) -> float:
-    return float(torch.cat(values).mean()) if values else NAN
+def _listed(values: Iterable[Tensor]) -> list[float]:
+    return [float(value) for each in values for value in each.tolist()]
 
 
-def _presence(tracked: Sequence[tuple[Answer, Tensor]]) -> float:
-    if not tracked:
-        return NAN
-    scores = torch.cat([answer.chosen.object_score_b for answer, _ in tracked]).cpu().numpy()
-    return roc_area(scores, torch.cat([_visible(target) for _, target in tracked]).cpu().numpy())
-
-
-def roc_area(scores: np.ndarray, positive: np.ndarray) -> float:
+def roc_area(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -> float:
     """The chance that a positive has the higher score than a negative; not a number without one of either."""
-    above, below = scores[positive][:, None], scores[~positive][None, :]
-    if not above.size or not below.size:
+    if not positive.size or not negative.size:
         return NAN
+    above, below = positive[:, None], negative[None, :]
     return float((above > below).mean() + 0.5 * (above == below).mean())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from sam2_core.config import PRESETS
@@ -16,7 +17,9 @@ from sam2_core.errors import CheckpointError
 from sam2_core.media import replacing
 from sam2_core.model import SAM2
 from sam2_core.training.recipe import Recipe, Stored
+from sam2_core.training.recipe_file import recipe_facts
 from sam2_core.weights import load_model
+from sam2_core.weights.load import IMAGE_SIZE
 
 CHECKPOINT = "last.pt"
 WEIGHTS = "model.safetensors"
@@ -34,18 +37,23 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A run at a moment. ``pending`` are measurements that no point of the curve holds yet."""
+    """A run at a moment.
+
+    Attributes:
+        pending: measurements that no point of the curve holds yet.
+        facts: of the recipe; see :func:`sam2_core.training.recipe_file.recipe_facts`.
+    """
 
     position: Position
     model: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     optimiser: Mapping[str, Any]
     pending: list[list[float]]
-    names: tuple[str, ...]
+    facts: Mapping[str, str]
 
     def write(self, run: Path) -> None:
         """Replace the run's checkpoint."""
-        content = {**asdict(self.position), "pending": self.pending, "names": list(self.names)}
+        content = {**asdict(self.position), "pending": self.pending, "recipe": dict(self.facts)}
         content |= {"model": self.model, "average": self.average, "optimiser": self.optimiser}
         with replacing(run / CHECKPOINT) as partial:
             torch.save(content, partial)
@@ -55,34 +63,53 @@ class Checkpoint:
         """The run's checkpoint, where it has one.
 
         Raises:
-            CheckpointError: it is damaged, or of a run with other stages.
+            CheckpointError: it is damaged, or of a run with another recipe.
         """
         path = run / CHECKPOINT
         if not path.is_file():
             return None
         content = _read(path)
-        try:
-            position = Position(int(content["stage"]), int(content["step"]))
+        with fitting(run):
             found = cls(
-                position,
+                Position(int(content["stage"]), int(content["step"])),
                 content["model"],
                 content["average"],
                 content["optimiser"],
-                content["pending"],
-                tuple(content["names"]),
+                [[float(value) for value in row] for row in content["pending"]],
+                {str(key): str(value) for key, value in content["recipe"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{path.name} in {run.name!r} is no checkpoint of this trainer; give another --run, or use it as "
-                "init=FILE of a new one."
-            ) from error
-        names = tuple(stage.name for stage in recipe.stages)
-        if names != found.names:
-            raise CheckpointError(
-                f"{run.name!r} was begun with the stages {', '.join(found.names)}, and the recipe now has "
-                f"{', '.join(names)}; go on with the same recipe, or give another --run."
-            )
+        _require_same(found.facts, recipe_facts(recipe), run)
+        ends = [stage.steps for stage in recipe.stages] + [0]
+        with fitting(run):
+            if not 0 <= found.position.step <= ends[found.position.stage] or found.position.stage < 0:
+                raise ValueError("it is at a step that the recipe does not have")
         return found
+
+
+@contextmanager
+def fitting(run: Path) -> Iterator[None]:
+    """What cannot be made of a checkpoint's contents is said of the checkpoint.
+
+    Raises:
+        CheckpointError: instead of whatever the block raises.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(
+            f"{CHECKPOINT} in {run.name!r} is damaged, or not of this trainer ({reason}); give another --run."
+        ) from error
+
+
+def _require_same(then: Mapping[str, str], now: Mapping[str, str], run: Path) -> None:
+    for key in [*then, *now]:
+        if then.get(key) != now.get(key):
+            raise CheckpointError(
+                f"{run.name!r} was begun with another recipe: {key} was {then.get(key, 'not there')} and is "
+                f"{now.get(key, 'not there')}; go on with the same one, or begin another --run from its weights with "
+                f"--set init={run / CHECKPOINT}"
+            )
 
 
 def write_weights(model: SAM2, run: Path, store: Stored, position: Position) -> None:
@@ -99,9 +126,11 @@ def write_weights(model: SAM2, run: Path, store: Stored, position: Position) -> 
                 f"weights stored in float16 must stay below {HALF_LIMIT:g}; got {largest:g}: set store to float32."
             )
         weights = {name: value.half() for name, value in weights.items()}
-    facts = {"format": "pt", "model": model.config.name, "stage": str(position.stage), "step": str(position.step)}
+    facts = {"format": "pt", "model": model.config.name, IMAGE_SIZE: str(model.config.image_size)}
+    facts |= {"stage": str(position.stage), "step": str(position.step)}
     with replacing(run / WEIGHTS) as partial:
-        save_file({name: value.contiguous() for name, value in weights.items()}, partial, metadata=facts)
+        # Not by safetensors' own save_file, whose files nobody else may read.
+        partial.write_bytes(save({name: value.contiguous() for name, value in weights.items()}, facts))
 
 
 def load_init(model: SAM2, source: str) -> None:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sam2_core.model import MaskPrediction
+from sam2_core.training.ranges import Strength
 
 _FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0
 
@@ -23,12 +24,12 @@ _FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0
 class LossWeights:
     """How much each term counts; the defaults are the paper's."""
 
-    focal: float = 20.0
-    dice: float = 1.0
-    iou: float = 1.0
-    presence: float = 1.0
-    cross_entropy: float = 0.0
-    balanced: float = 0.0
+    focal: Strength = 20.0
+    dice: Strength = 1.0
+    iou: Strength = 1.0
+    presence: Strength = 1.0
+    cross_entropy: Strength = 0.0
+    balanced: Strength = 0.0
 
 
 class Fit(Enum):

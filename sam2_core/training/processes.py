@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from sam2_core.training.batches import Share
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,13 @@ class Processes:
         for parameter, gradient in zip(shared, gradients, strict=True):
             parameter.grad = gradient / max(count, 1.0)
         return Totals(total / max(count, 1.0), count, stopping > 0)
+
+    def gather(self, own: T) -> list[T]:
+        """What each process has, in their order."""
+        every: list[Any] = [own] * self.share.of
+        if self.share.of > 1:
+            dist.all_gather_object(every, own)
+        return every
 
     def copy_first(self, model: nn.Module) -> None:
         """Give all processes the first one's weights."""

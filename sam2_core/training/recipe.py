@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 
 from sam2_core.training.losses import Fit, LossWeights
+from sam2_core.training.ranges import Angle, Batch, BelowOne, Count, Number, Objects, Strength, Unit, Workers, Zoom
 
 
 class Show(Enum):
@@ -92,7 +93,7 @@ class DataSource:
 
     kind: Kind
     path: str
-    weight: float = 1.0
+    weight: Strength = 1.0
     list: str = ""
     leave_out: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ("",)
@@ -120,19 +121,19 @@ class Augment:
         colour: strength of the changes of colour.
     """
 
-    whole: float = 1.0
-    zoom: float = 0.45
-    turn: float = 14.0
-    shear: float = 11.0
-    motion: float = 1.0
-    footage_motion: float = 0.0
-    speed: int = 1
-    reverse: float = 0.5
-    paste: tuple[float, ...] = (1.0,)
-    twin: float = 0.3
-    vanish: float = 0.2
-    cut: float = 0.0
-    colour: float = 0.4
+    whole: Unit = 1.0
+    zoom: Zoom = 0.45
+    turn: Angle = 14.0
+    shear: Angle = 11.0
+    motion: Strength = 1.0
+    footage_motion: Strength = 0.0
+    speed: Count = 1
+    reverse: Unit = 0.5
+    paste: tuple[Unit, ...] = (1.0,)
+    twin: Unit = 0.3
+    vanish: Unit = 0.2
+    cut: Unit = 0.0
+    colour: Strength = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +154,15 @@ class Prompting:
         learned: which answers are learned from.
     """
 
-    mask: float = 0.5
-    box: float = 0.5
-    centre: float = 0.0
-    deep: float = 0.0
+    mask: Unit = 0.5
+    box: Unit = 0.5
+    centre: Unit = 0.0
+    deep: Unit = 0.0
     frames: Span = Span(1, 2)
-    clicks: tuple[float, ...] = (0, 0, 0, 0, 0, 0, 1)
-    from_truth: float = 0.1
-    later: float = 0.5
-    later_after_mask: float = 0.0
+    clicks: tuple[Unit, ...] = (0, 0, 0, 0, 0, 0, 1)
+    from_truth: Unit = 0.1
+    later: Unit = 0.5
+    later_after_mask: Unit = 0.0
     learned: Learned = Learned.ALL
 
 
@@ -169,7 +170,7 @@ class Prompting:
 class ToyBatches:
     """Prompts on noise: what they mean, before there is an image feature worth looking at."""
 
-    batch: int = 32
+    batch: Batch = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +183,9 @@ class ImageBatches:
         weight: of a picture's loss beside a clip's.
     """
 
-    batch: int = 1
-    objects: int = 3
-    weight: float = 1.0
+    batch: Batch = 1
+    objects: Objects = 3
+    weight: Strength = 1.0
     augment: Augment = Augment()
     prompts: Prompting = Prompting()
 
@@ -207,15 +208,15 @@ class VideoBatches:
             it is.
     """
 
-    batch: int = 1
-    objects: int = 3
-    weight: float = 1.0
-    real: float = 1.0
+    batch: Batch = 1
+    objects: Objects = 3
+    weight: Strength = 1.0
+    real: Unit = 1.0
     frames: Span = Span(8, 8)
     rollout: Span = Span(0, 0)
-    forget: float = 0.0
-    forget_all: float = 0.0
-    pretend: int = 0
+    forget: Unit = 0.0
+    forget_all: Unit = 0.0
+    pretend: Number = 0
     augment: Augment = Augment()
     prompts: Prompting = Prompting()
 
@@ -233,7 +234,7 @@ class Loss:
 
     weights: LossWeights = field(default_factory=LossWeights)
     start: LossWeights | None = None
-    fade: tuple[float, float] = (0.2, 0.8)
+    fade: tuple[Unit, Unit] = (0.2, 0.8)
     fit: Fit = Fit.ASKED
     stride: int = 1
 
@@ -265,15 +266,15 @@ class Optimiser:
         average: decay a step of the averaged weights, which are what is kept in the end.
     """
 
-    rate: float = 5e-6
-    encoder: float = 0.6
-    layer_decay: float = 0.9
-    floor: float = 0.1
-    rise: int = 0
-    decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 0.1
-    average: float = 0.999
+    rate: Unit = 5e-6
+    encoder: Strength = 0.6
+    layer_decay: Unit = 0.9
+    floor: Unit = 0.1
+    rise: Number = 0
+    decay: Unit = 0.1
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    clip: Strength = 0.1
+    average: BelowOne = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +293,11 @@ class Stage:
     """
 
     name: str
-    steps: int
+    steps: Number
     show: tuple[Show, ...] = (Show.IMAGE, Show.VIDEO)
     freeze: tuple[str, ...] = ()
-    expect_iou: float = 0.0
-    expect_at: int = 200
+    expect_iou: Unit = 0.0
+    expect_at: Count = 200
     toy: ToyBatches = ToyBatches()
     image: ImageBatches = ImageBatches()
     video: VideoBatches = VideoBatches()
@@ -331,15 +332,15 @@ class Recipe:
     data: tuple[DataSource, ...]
     stages: tuple[Stage, ...]
     init: str = ""
-    image_size: int = 0
-    seed: int = 1
-    dropout: float = 0.0
-    drop_path: float = 0.0
+    image_size: Number = 0
+    seed: Number = 1
+    dropout: BelowOne = 0.0
+    drop_path: BelowOne = 0.0
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
-    workers: int = -1
-    cache: int = 1024
-    save: int = 200
-    report: int = 20
-    preview: int = 500
+    workers: Workers = -1
+    cache: Count = 1024
+    save: Count = 200
+    report: Count = 20
+    preview: Number = 500
     store: Stored = Stored.FLOAT32

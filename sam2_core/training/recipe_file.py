@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 import types
-from collections.abc import Iterable
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from enum import Enum
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import tomli
 
@@ -26,7 +26,11 @@ Table = dict[str, Any]
 
 _SHARED = ("toy", "image", "video", "loss", "optimiser")
 _SUFFIX = ".toml"
+_INDIFFERENT = ("device", "precision", "workers", "cache", "save", "report", "preview", "store")
+"""Keys about where and how a run computes, and what it writes."""
 _LARGEST_FILE = 1024 * 1024
+_LONGEST = 10_000
+"""Of a clip, in frames."""
 _VIDEOS = (Kind.DAVIS, Kind.SAV)
 
 
@@ -52,6 +56,22 @@ def read_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     recipe = _build(Recipe, _inherit(table), "")
     _check(recipe)
     return recipe
+
+
+def recipe_facts(recipe: Recipe) -> dict[str, str]:
+    """All of a recipe that decides what comes out, by dotted key; a run goes on only with the same."""
+    table = {key: value for key, value in asdict(recipe).items() if key not in _INDIFFERENT}
+    stages = {stage.pop("name"): stage for stage in table.pop("stages")}
+    sources = {f"data[{index}]": source for index, source in enumerate(table.pop("data"))}
+    return dict(_flat({**table, **sources, **stages}, ""))
+
+
+def _flat(value: object, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _flat(each, f"{place}.{key}" if place else key)
+    else:
+        yield place, str(value.value if isinstance(value, Enum) else value)
 
 
 def _text(name: str) -> str:
@@ -134,7 +154,7 @@ def _build(kind: type[T], table: object, place: str) -> T:
     """A dataclass from a table, field by field."""
     if not isinstance(table, dict):
         raise Sam2Error(f"{place or 'a recipe'} should be a table of keys and values; it is {table!r:.60}.")
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     known = {each.name: each for each in fields(cast(Any, kind))}
     prefix = f"{place}." if place else ""
     for key in table:
@@ -149,6 +169,8 @@ def _build(kind: type[T], table: object, place: str) -> T:
 
 def _value(kind: Any, value: object, place: str) -> Any:
     """A TOML value as the type of a field."""
+    if get_origin(kind) is Annotated:
+        return _within(get_args(kind), value, place)
     if get_origin(kind) in (Union, types.UnionType):
         kind = next(each for each in get_args(kind) if each is not type(None))
     if kind is Span:
@@ -166,10 +188,21 @@ def _value(kind: Any, value: object, place: str) -> Any:
     return value
 
 
+def _within(kind: tuple[Any, ...], value: object, place: str) -> Any:
+    plain, limits = kind
+    number = _value(plain, value, place)
+    if number not in limits:
+        raise Sam2Error(f"{place} should be {limits}; it is {number:g}.")
+    return number
+
+
 def _span(value: object, place: str) -> Span:
     ends: list[Any] = value if isinstance(value, list) else [value, value]
-    if len(ends) != 2 or any(type(end) is not int or end < 0 for end in ends) or ends[0] > ends[1]:
-        raise Sam2Error(f"{place} should be a whole number, or the lowest and highest of some; it is {value!r:.60}.")
+    if len(ends) != 2 or any(type(end) is not int for end in ends) or not 0 <= ends[0] <= ends[1] <= _LONGEST:
+        raise Sam2Error(
+            f"{place} should be a whole number, or the lowest and highest of some, up to {_LONGEST:,}; "
+            f"it is {value!r:.60}."
+        )
     return Span(ends[0], ends[1])
 
 
@@ -202,7 +235,7 @@ def _check(recipe: Recipe) -> None:
     """What types cannot say."""
     if recipe.model not in PRESETS:
         raise Sam2Error(f"model should be one of {', '.join(PRESETS)}; it is {recipe.model!r:.60}.")
-    if recipe.image_size < 0 or recipe.image_size % 32:
+    if recipe.image_size % 32:
         raise Sam2Error(f"image_size should be a multiple of 32; it is {recipe.image_size}.")
     if not recipe.stages:
         raise Sam2Error("a recipe needs at least one of [[stages]].")
@@ -216,14 +249,12 @@ def _check(recipe: Recipe) -> None:
 
 def _bounds(recipe: Recipe) -> Iterable[tuple[str, object, bool, str]]:
     kinds = {source.kind for source in recipe.data}
-    for name in ("save", "report", "cache"):
-        yield name, getattr(recipe, name), getattr(recipe, name) > 0, "above zero"
     for source in recipe.data:
         yield f"the weight of {source.path}", source.weight, source.weight > 0, "above zero"
     for stage in recipe.stages:
         where = stage.name
         video, show = stage.video, stage.show
-        yield f"{where}.steps", stage.steps, stage.steps >= 0, "0 or more"
+        yield f"{where}.optimiser.rate", stage.optimiser.rate, stage.optimiser.rate > 0, "above zero"
         yield f"{where}.show", [each.value for each in show], bool(show), "a list of toy, image and video"
         yield f"{where}.loss.stride", stage.loss.stride, stage.loss.stride in (1, 2, 4), "1, 2 or 4"
         low, high = stage.loss.fade
@@ -231,11 +262,8 @@ def _bounds(recipe: Recipe) -> Iterable[tuple[str, object, bool, str]]:
         yield f"{where}.video.frames", video.frames.low, video.frames.low >= 2, "2 or more"
         yield f"{where}.video.prompts.frames", video.prompts.frames.low, video.prompts.frames.low >= 1, "1 or more"
         for key, batches in (("image", stage.image), ("video", stage.video)):
-            for name in ("batch", "objects"):
-                number = getattr(batches, name)
-                yield f"{where}.{key}.{name}", number, number > 0, "above zero"
             for what, chances in (("prompts.clicks", batches.prompts.clicks), ("augment.paste", batches.augment.paste)):
-                fine = bool(chances) and min(chances) >= 0 and abs(sum(chances) - 1) < 1e-6
+                fine = abs(sum(chances) - 1) < 1e-6
                 yield f"{where}.{key}.{what}", list(chances), fine, "chances that add up to 1"
         pictures = bool(kinds - set(_VIDEOS))
         needs_pictures = Show.IMAGE in show or (Show.VIDEO in show and video.real < 1)

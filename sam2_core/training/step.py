@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sam2_core.model import SAM2
-from sam2_core.training.answers import Measurement, measure, summed_loss
+from sam2_core.training.answers import Observed, observe, summed_loss
 from sam2_core.training.batches import ClipBatch, Share
 from sam2_core.training.clip_step import ClipPlayer, Forgetting, decode, mixed_precision
 from sam2_core.training.losses import Fit, LossWeights, loss_terms, mask_iou
@@ -21,11 +21,11 @@ _TOYS = (click_toy, box_toy, correction_toy, box_toy)
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A differentiable loss, summed over ``objects``, and measurements."""
+    """A differentiable loss, summed over ``objects``, and what was observed."""
 
     loss: Tensor
     objects: int
-    measured: Measurement
+    observed: Observed
 
 
 def run_step(
@@ -56,7 +56,7 @@ def run_step(
     answers = player.play()
     scale = stage.image.weight if batch.plan.frames == 1 else stage.video.weight
     loss = scale * summed_loss(answers, player.masks, stage.loss, weights)
-    return StepResult(loss, len(batch.masks), measure(answers, player.masks))
+    return StepResult(loss, len(batch.masks), observe(answers, player.masks))
 
 
 def make_player(model: SAM2, stage: Stage, batch: ClipBatch, chance: Chance, precision: torch.dtype) -> ClipPlayer:
@@ -80,5 +80,4 @@ def _toy_step(
     loss = loss_terms(prediction, points, toy.target, weights, Fit.ALL).total(weights).sum()
     with torch.no_grad():
         ious = mask_iou(prediction.logits_bmhw, toy.target[:, None].expand_as(prediction.logits_bmhw))
-    measured = Measurement(click=float(ious[:, 0].mean()), best=float(ious.amax(dim=1).mean()))
-    return StepResult(loss, count, measured)
+    return StepResult(loss, count, Observed(click=ious[:, 0].tolist(), best=ious.amax(dim=1).tolist()))

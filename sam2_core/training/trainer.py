@@ -20,8 +20,9 @@ from sam2_core.config import PRESETS
 from sam2_core.device import choose_device, choose_precision
 from sam2_core.errors import Cancelled, Sam2Error
 from sam2_core.model import SAM2
+from sam2_core.training.answers import measurement
 from sam2_core.training.batches import ClipBatch, Share, StepData, batches, normalised, worker_count
-from sam2_core.training.checkpoint import Checkpoint, Position, load_init, write_weights
+from sam2_core.training.checkpoint import Checkpoint, Position, fitting, load_init, write_weights
 from sam2_core.training.curve import Curve, CurvePoint
 from sam2_core.training.data import Material
 from sam2_core.training.foreground import Talk, asked_to_stop
@@ -32,6 +33,7 @@ from sam2_core.training.preview import write_sheet
 from sam2_core.training.processes import Processes, joined, own_device
 from sam2_core.training.pseudo_video import ClipMaker
 from sam2_core.training.recipe import Recipe, Show, Stage
+from sam2_core.training.recipe_file import recipe_facts
 from sam2_core.training.sources import open_material
 from sam2_core.training.step import make_player, run_step
 
@@ -104,7 +106,7 @@ class Trainer:
     ) -> Trainer:
         """A trainer at the run's last checkpoint, or at its start."""
         saved = Checkpoint.read(run, recipe)
-        model = _model(recipe, material, saved).to(device).train()
+        model = _model(recipe, material, saved, run).to(device).train()
         processes.copy_first(model)
         average = copy.deepcopy(model).eval().requires_grad_(False)
         trainer = cls(
@@ -112,7 +114,8 @@ class Trainer:
             Curve(run, [stage.name for stage in recipe.stages], board=processes.first),
         )  # fmt: skip
         if saved is not None:
-            average.load_state_dict(saved.average)
+            with fitting(run):
+                average.load_state_dict(saved.average)
             trainer.position, trainer.pending, trainer.saved = saved.position, saved.pending, saved
         if processes.first:
             trainer.curve.trim(trainer.position.stage, trainer.position.step)
@@ -131,7 +134,8 @@ class Trainer:
     def _train_stage(self, index: int, stage: Stage) -> None:
         optimiser = make_optimiser(self.model, stage)
         if self.saved is not None and self.saved.position.step:
-            optimiser.load_state_dict(dict(self.saved.optimiser))
+            with fitting(self.run):
+                optimiser.load_state_dict(dict(self.saved.optimiser))
         elif self.position.step == 0:
             self.average.load_state_dict(self.model.state_dict())
         self.saved = None
@@ -172,7 +176,8 @@ class Trainer:
         optimiser.step()
         optimiser.zero_grad()
         follow(self.average, self.model, stage.optimiser.average, step)
-        self.pending.append([totals.loss, *asdict(result.measured).values()])
+        measured = measurement(self.processes.gather(result.observed))
+        self.pending.append([totals.loss, *asdict(measured).values()])
         return totals.stop
 
     @property
@@ -224,22 +229,23 @@ class Trainer:
 
     def _save(self, optimiser: torch.optim.Optimizer | None) -> None:
         if self.processes.first:
-            names = tuple(stage.name for stage in self.recipe.stages)
+            facts = recipe_facts(self.recipe)
             state = optimiser.state_dict() if optimiser is not None else {}
             weights, averaged = self.model.state_dict(), self.average.state_dict()
-            Checkpoint(self.position, weights, averaged, state, self.pending, names).write(self.run)
+            Checkpoint(self.position, weights, averaged, state, self.pending, facts).write(self.run)
             write_weights(self.average, self.run, self.recipe.store, self.position)
             self.curve.plot()
         self.processes.wait()
 
 
-def _model(recipe: Recipe, material: Material, saved: Checkpoint | None) -> SAM2:
+def _model(recipe: Recipe, material: Material, saved: Checkpoint | None, run: Path) -> SAM2:
     """The model with the weights of a checkpoint, of ``init``, or as it starts from nothing."""
     config = PRESETS[recipe.model]
     torch.manual_seed(recipe.seed)
     model = SAM2(config.at_size(recipe.image_size or config.image_size), recipe.dropout, recipe.drop_path)
     if saved is not None:
-        model.load_state_dict(saved.model)
+        with fitting(run):
+            model.load_state_dict(saved.model)
     elif recipe.init:
         load_init(model, recipe.init)
     else:

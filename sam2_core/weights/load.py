@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -20,7 +21,10 @@ from sam2_core.weights.fit import infer_config, require_fit
 from sam2_core.weights.hub import Progress
 
 _POCKET_FILE = Path(__file__).parents[1] / "checkpoints" / "pocket.safetensors"
+_SIZES = {str(size) for size in range(32, 4097, 32)}
 _SUFFIXES = (".pt", ".pth", ".safetensors")
+IMAGE_SIZE = "image_size"
+"""In a safetensors file's own table: pixels per side that the weights were trained at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ def _load_official(config: ModelConfig, image_size: int | None, progress: Progre
 def _load_file(path: Path, config: ModelConfig | None, image_size: int | None) -> SAM2:
     tensors = _read_tensors(path)
     shapes = _shapes(tensors)
-    config = _at_size(config or infer_config(shapes, path.name), image_size)
+    config = config or infer_config(shapes, path.name)
+    config = _at_size(config, _trained_size(path) if image_size is None else image_size)
     # Not on the meta device: there PyTorch imports its compiler to initialise anything, which takes a second; to draw
     # the random weights takes a twentieth for pocket, and a second only for large.
     model = SAM2(config)
@@ -120,6 +125,20 @@ def _load_file(path: Path, config: ModelConfig | None, image_size: int | None) -
 
 def _at_size(config: ModelConfig, image_size: int | None) -> ModelConfig:
     return config if image_size is None else config.at_size(image_size)
+
+
+def _trained_size(path: Path) -> int | None:
+    """What a file says of the size of the images it was trained on; most say nothing, and are of the usual size."""
+    if path.suffix != ".safetensors":
+        return None
+    with safetensors.safe_open(path, "pt") as file:
+        said = (file.metadata() or {}).get(IMAGE_SIZE)
+    if said is not None and said not in _SIZES:
+        raise CheckpointError(
+            f"{path.name} says that it was trained at {said!r:.40} pixels; expected a multiple of 32 up to 4096: "
+            "mend its metadata, or give image_size"
+        )
+    return None if said is None else int(said)
 
 
 def _existing_file(source: str | Path) -> Path:

@@ -10,7 +10,7 @@ import torch.multiprocessing as mp
 
 from sam2_core.config import POCKET
 from sam2_core.model import SAM2
-from sam2_core.training.answers import roc_area
+from sam2_core.training.answers import Observed, measurement, roc_area
 from sam2_core.training.batches import Share, StepData
 from sam2_core.training.initialise import initialise
 from sam2_core.training.losses import Fit, LossWeights
@@ -158,9 +158,19 @@ def test_memories_are_lost_and_time_is_pretended(model):
 
 
 def test_scores_of_presence():
-    scores, visible = np.array([3.0, 1.0, 1.0, -2.0]), np.array([True, True, False, False])
-    assert roc_area(scores, visible) == pytest.approx(3.5 / 4)
-    assert np.isnan(roc_area(scores, np.ones(4, bool)))
+    present, absent = np.array([3.0, 1.0]), np.array([1.0, -2.0])
+    assert roc_area(present, absent) == pytest.approx(3.5 / 4)
+    assert np.isnan(roc_area(present, np.array([])))
+
+
+def test_what_processes_observed_is_measured_as_one():
+    parts = [
+        Observed(click=[0.2, 0.4], present=[3.0], absent=[1.0]),
+        Observed(click=[0.9], present=[1.0], absent=[-2.0]),
+    ]
+    seen = measurement(parts)
+    assert (seen.click, seen.presence) == pytest.approx((0.5, 3.5 / 4))
+    assert np.isnan(seen.tracked)
 
 
 # Optimiser --------------------------------------------------------------------------------------------------------

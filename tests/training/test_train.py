@@ -69,7 +69,9 @@ def test_a_run_leaves_weights_a_curve_and_pictures(straight):
 
 
 def test_what_was_trained_is_loaded_strictly_and_tracks(straight):
-    model = load_model(straight / WEIGHTS, config="pocket", image_size=64)
+    model = load_model(straight / WEIGHTS)
+    assert model.config == POCKET.at_size(64)  # the size is in the file, though not in its weights
+    assert (straight / WEIGHTS).stat().st_mode == (straight / CHECKPOINT).stat().st_mode
     video = video_from_array(np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3), dtype=np.uint8))
     tracker = Tracker(model, video)
     tracker.prompt(1, 0, Prompt(points=(Point(0.5, 0.5),)))
@@ -106,14 +108,49 @@ def test_a_finished_run_stays_as_it_is(folder, straight):
         assert torch.equal(value, before[1][name])
 
 
-def test_a_run_is_not_continued_with_other_stages(folder, straight):
-    with pytest.raises(CheckpointError, match="was begun with the stages both, and the recipe now has other"):
-        train(small(folder, "both.name=other"), folder, straight)
-    broken = folder / "broken"
-    broken.mkdir()
-    (broken / CHECKPOINT).write_bytes(b"\x80\x04cposix\nsystem\n.")
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("both.name=other", "another recipe: both.steps was 6 and is not there"),
+        (
+            "both.steps=14",
+            "both.steps was 6 and is 14; go on with the same one, or begin another",
+        ),
+        ("seed=2", "seed was 1 and is 2"),
+        ("model=sam2.1-hiera-tiny", "model was pocket and is sam2.1-hiera-tiny"),
+        ("optimiser.rate=1e-5", "both.optimiser.rate was 0.0001 and is 1e-05"),
+    ],
+)
+def test_a_run_is_not_continued_with_another_recipe(folder, straight, change, sentence):
+    with pytest.raises(CheckpointError, match=sentence):
+        train(small(folder, change), folder, straight)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"model": "x"},
+        {"average": {"no_mem_embed": torch.zeros(3)}},
+        {"stage": -1},
+        {"stage": 0, "step": 100},
+        {"step": -5},
+        {"stage": 0, "step": 3, "optimiser": {}},
+        {"pending": [["soon"]]},
+        {"recipe": None},
+    ],
+    ids=lambda damage: " ".join(damage),
+)
+def test_a_checkpoint_that_does_not_fit_is_damaged(folder, straight, tmp_path, damage):
+    content = torch.load(straight / CHECKPOINT, weights_only=True)
+    torch.save({**content, **damage}, tmp_path / CHECKPOINT)
+    with pytest.raises(CheckpointError, match=r"last.pt in .* is damaged, or not of this trainer \("):
+        train(small(folder), folder, tmp_path)
+
+
+def test_a_checkpoint_is_never_unpickled(folder, tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"\x80\x04cposix\nsystem\n.")
     with pytest.raises(CheckpointError, match="could not be read as plain tensors"):
-        train(small(folder), folder, broken)
+        train(small(folder), folder, tmp_path)
 
 
 def test_another_run_starts_from_an_average(straight, tmp_path):
@@ -193,8 +230,8 @@ def test_an_official_model_learns_a_batch_and_is_used(tmp_path):
         losses.append(result.loss.item())
     assert losses[-1] < 0.95 * losses[0], losses
     write_weights(model, tmp_path, Stored.FLOAT32, Position())
-    loaded = load_model(tmp_path / WEIGHTS, image_size=64)
-    assert loaded.config.name == "sam2.1-hiera-tiny"
+    loaded = load_model(tmp_path / WEIGHTS)
+    assert loaded.config == config
     tracker = Tracker(loaded, video_from_array(np.zeros((2, 48, 64, 3), np.uint8)))
     tracker.prompt(1, 0, Prompt(points=(Point(0.5, 0.5),)))
     assert len(list(tracker.propagate(Direction.FORWARD))) == 2
@@ -236,3 +273,6 @@ def test_torchrun_with_two_processes_is_one_run(folder, straight):
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
     one, two = (Curve(run, ["both"]).points() for run in (straight, folder / "two"))
     assert [point.loss for point in two] == pytest.approx([point.loss for point in one], rel=1e-3)
+    for name in ("click", "best", "corrected", "tracked", "last", "presence"):  # of all processes' clips
+        seen = [[getattr(point, name) for point in points] for points in (one, two)]
+        assert seen[1] == pytest.approx(seen[0], abs=0.02, nan_ok=True), name
