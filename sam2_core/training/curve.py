@@ -131,40 +131,62 @@ def _board(run: Path) -> Any:
 
 
 def plotted(points: Sequence[CurvePoint]) -> Image.Image:
-    """The loss above, and below it IoUs and the area under the ROC curve of presence, from 0 to 1."""
+    """The loss above, and below it IoUs and the area under the ROC curve of presence, from 0 to 1; over all steps."""
     image = Image.new("RGB", (_WIDTH, 2 * _HEIGHT), "white")
     draw = ImageDraw.Draw(image)
     losses = [point.loss for point in points]
     finite = sorted(value for value in losses if math.isfinite(value)) or [1.0]
     top = finite[int(0.98 * (len(finite) - 1))] * 1.1 or 1.0  # the first steps would press the others flat
-    _axes(draw, points, 0, top)
-    _line(draw, losses, 0, top, "#333333")
+    places = _places(points)
+    _axes(draw, points, places, 0, top)
+    _line(draw, places, losses, 0, top, "#333333")
     draw.text((_MARGIN + 8, 12), "loss", fill="#333333")
-    _axes(draw, points, _HEIGHT, 1.0)
+    _axes(draw, points, places, _HEIGHT, 1.0)
+    draw.text((_MARGIN + 8, _HEIGHT + 12), "IoU of", fill="#333333")
     for place, (name, colour) in enumerate(_LINES.items()):
-        _line(draw, [getattr(point, name) for point in points], _HEIGHT, 1.0, colour)
-        draw.text((_MARGIN + 8 + 110 * place, _HEIGHT + 12), name, fill=colour)
+        _line(draw, places, [getattr(point, name) for point in points], _HEIGHT, 1.0, colour)
+        text = f"{name} (area under ROC)" if name == "presence" else name
+        draw.text((_MARGIN + 68 + 90 * place, _HEIGHT + 12), text, fill=colour)
     return image
 
 
-def _axes(draw: ImageDraw.ImageDraw, points: Sequence[CurvePoint], y0: int, top: float) -> None:
-    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+def _places(points: Sequence[CurvePoint]) -> list[int]:
+    """Where each point is: its step, counted over all stages."""
+    places: list[int] = []
+    before = 0
+    for index, point in enumerate(points):
+        if index and point.stage != points[index - 1].stage:
+            before = places[-1]
+        places.append(before + point.step)
+    return places
+
+
+def _x(place: int, places: Sequence[int]) -> float:
+    return _MARGIN + (_WIDTH - 2 * _MARGIN) * place / max(places[-1], 1)
+
+
+def _axes(draw: ImageDraw.ImageDraw, points: Sequence[CurvePoint], places: Sequence[int], y0: int, top: float) -> None:
+    right, bottom = _WIDTH - _MARGIN, y0 + _HEIGHT - _MARGIN
     for fifth in range(6):
-        y = y0 + _MARGIN + height * (1 - fifth / 5)
-        draw.line([(_MARGIN, y), (_MARGIN + width, y)], fill="#e5e5e5")
+        y = bottom - (_HEIGHT - 2 * _MARGIN) * fifth / 5
+        draw.line([(_MARGIN, y), (right, y)], fill="#e5e5e5")
         draw.text((4, y - 6), f"{top * fifth / 5:.3g}", fill="black")
+    start = 0
     for index, point in enumerate(points):
         if index == 0 or point.stage != points[index - 1].stage:
-            x = _MARGIN + width * index / max(len(points) - 1, 1)
-            draw.line([(x, y0 + _MARGIN), (x, y0 + _MARGIN + height)], fill="#999999")
-            draw.text((x + 4, y0 + _MARGIN + height + 4), point.stage, fill="#555555")
+            start = places[index - 1] if index else 0
+            draw.line([(_x(start, places), y0 + _MARGIN), (_x(start, places), bottom)], fill="#999999")
+            draw.text((_x(start, places) + 4, bottom + 4), f"{point.stage}, from step {start}", fill="#555555")
+    end = f"{places[-1]} steps"
+    draw.text((right - draw.textlength(end), bottom + 18), end, fill="#555555")
 
 
-def _line(draw: ImageDraw.ImageDraw, values: Sequence[float], y0: int, top: float, colour: str) -> None:
-    width, height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+def _line(
+    draw: ImageDraw.ImageDraw, places: Sequence[int], values: Sequence[float], y0: int, top: float, colour: str
+) -> None:
     line = [
-        (_MARGIN + width * index / (len(values) - 1), y0 + _MARGIN + height * (1 - min(value, top) / top))
-        for index, value in enumerate(values)
+        (_x(place, places), y0 + _HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * min(value, top) / top)
+        for place, value in zip(places, values, strict=True)
         if math.isfinite(value)
     ]
     if len(line) > 1:

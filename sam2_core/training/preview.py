@@ -20,20 +20,26 @@ from sam2_core.training.batches import ClipBatch
 _TILE = 256
 _MOST_ROWS, _MOST_COLUMNS = 6, 12
 _TRUTH = (255, 255, 255)
-_POINT_COLOURS = {0: "#ff3030", 1: "#30ff30", 2: "#ffe030", 3: "#ffe030"}
+_CLICK_COLOURS = {0: "#ff3030", 1: "#30ff30"}
+_BOX_COLOUR = "#ffe030"
+_CAPTION = 36
+_LEGEND = "tinted: prediction; outline: truth"
 
 
 def write_sheet(path: Path, batch: ClipBatch, answers: Sequence[Answer]) -> None:
     """One row for each object: of a clip its frames as they ended, of a picture every answer from the first click on.
 
-    The prediction is tinted, the truth outlined in white, clicks are green and red, corners of boxes yellow.
+    The prediction is tinted, the truth outlined in white, clicks are green and red, boxes yellow.
     """
     rows = [_row(batch, answers, row) for row in range(min(len(batch.masks), _MOST_ROWS))]
     columns = max(len(row) for row in rows)
-    sheet = Image.new("RGB", (columns * _TILE, len(rows) * _TILE))
+    sheet = Image.new("RGB", (columns * _TILE, len(rows) * _TILE + _CAPTION))
+    across = "frames" if batch.plan.frames > 1 else "one correction after the other"
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((6, 4), f"down: objects; across: {across}\n{_LEGEND}", fill="white")
     for y, row in enumerate(rows):
         for x, tile in enumerate(row):
-            sheet.paste(tile, (x * _TILE, y * _TILE))
+            sheet.paste(tile, (x * _TILE, y * _TILE + _CAPTION))
     with replacing(path) as partial:
         sheet.save(partial, format="JPEG", quality=85)
 
@@ -71,6 +77,11 @@ def _outlined(pixels: RgbFrame, truth: npt.NDArray[np.bool_]) -> RgbFrame:
 
 def _draw_prompt(draw: ImageDraw.ImageDraw, answer: Answer, place: int) -> None:
     points, labels = answer.prompt.points_bn2[place].tolist(), answer.prompt.labels_bn[place].tolist()
+    corners = []
     for (x, y), label in zip(points, labels, strict=True):
-        if label in _POINT_COLOURS:
-            draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=_POINT_COLOURS[label], outline="black")
+        if label in _CLICK_COLOURS:
+            draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=_CLICK_COLOURS[label], outline="black")
+        elif label >= 0:
+            corners.append((x, y))
+    if corners:
+        draw.rectangle([*corners[0], *corners[1]], outline=_BOX_COLOUR, width=2)

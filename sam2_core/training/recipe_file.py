@@ -53,6 +53,7 @@ def read_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     table = _parse(_text(name), name)
     for change in changes:
         _apply(table, change)
+    _check_keys(table)
     recipe = _build(Recipe, _inherit(table), "")
     _check(recipe)
     return recipe
@@ -72,6 +73,18 @@ def _flat(value: object, place: str) -> Iterator[tuple[str, str]]:
             yield from _flat(each, f"{place}.{key}" if place else key)
     else:
         yield place, str(value.value if isinstance(value, Enum) else value)
+
+
+def _check_keys(table: Table) -> None:
+    known = list(Recipe.__dataclass_fields__)
+    stages = table.get("stages")
+    names = [str(stage.get("name")) for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
+    for key in table:
+        if key not in known and key not in _SHARED:
+            raise Sam2Error(
+                f"a recipe has no {key}; it has {', '.join(known)}, and for all stages {', '.join(_SHARED)}. "
+                f"Stages have keys of their own: {', '.join(f'{name}.steps' for name in names)}."
+            )
 
 
 def _text(name: str) -> str:

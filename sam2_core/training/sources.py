@@ -24,7 +24,7 @@ def open_material(recipe: Recipe, root: Path) -> Material:
         Sam2Error: one of them is not there, or not as it should be.
     """
     if not root.is_dir():
-        raise Sam2Error(f"there is no folder {root.name!r}; --data names the one that holds the data sets.")
+        raise Sam2Error(f"there is no folder {str(root)!r}; --data names the one that holds the data sets.")
     long_side = round(_SHARPNESS * (recipe.image_size or PRESETS[recipe.model].image_size))
     cache = SceneCache(recipe.cache * 2**20)
     pictures: list[PictureSource] = []

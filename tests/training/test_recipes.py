@@ -70,6 +70,7 @@ def test_data_sources_have_defaults(recipe):
     [
         ("video.frame=8", r"no both.video.frame; known in both.video are batch, objects, .*frames"),
         ("video=8", r"video should be a table of keys and values; it is 8"),
+        ("steps=5", r"a recipe has no steps; it has model, .* Stages have keys of their own: both.steps\."),
         ("both.stepps=1", r"no both.stepps; known in both are name, steps"),
         ("video.frames=[3]", r"video.frames should be a whole number, or the lowest and highest"),
         ("video.frames=[5, 3]", r"video.frames should be a whole number, or the lowest and highest"),
