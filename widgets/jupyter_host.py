@@ -193,7 +193,8 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             raise
         finally:
             self._relay.catch_up()
-            self._take_still()  # now: what runs a notebook without people does not wait until things have settled
+            if not self.session.tracking:
+                self._take_still()  # now: what runs a notebook without people does not wait until things have settled
         if self.progress is not None and self.progress.message:
             raise Sam2Error(self.progress.message)
         return self.progress
