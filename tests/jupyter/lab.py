@@ -146,11 +146,11 @@ class Notebook(CanvasTab):
         return self._finish(cell)
 
     def start(self, cell: int, code: str) -> None:
-        """Run a cell that goes on for long."""
-        self._write(cell, code)
+        """Run a cell that goes on for long, and wait until the kernel has begun."""
+        self._write(cell, f"print('begun')\n{code}")
         self._activate(cell)
         self.page.evaluate("void jupyterapp.commands.execute('notebook:run-cell')")
-        self.wait(_running(cell))
+        self.wait(f"{_running(cell)} && {_CELLS}[{cell}].model.outputs.length")  # before that, interrupts are lost
 
     def interrupt(self, cell: int) -> str:
         """Interrupt the cell that goes on; what it printed."""
