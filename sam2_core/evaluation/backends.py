@@ -1,27 +1,39 @@
-"""Where jobs run: in this process, in several, or on the machines of a Ray cluster. Results come as they are ready."""
+"""Where work is done: in this process, in several, or on a Ray cluster. Answers come as they are ready."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
+import os
+import re
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from multiprocessing import connection
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from sam2_core.errors import Sam2Error
-from sam2_core.evaluation.jobs import Job
-from sam2_core.evaluation.results import Result
 
-Work = Callable[[Job], Result]
-"""What does a job; it and the job travel to other processes."""
-Backend = Callable[[Work, Sequence[Job]], Iterator[Result]]
+_Job = TypeVar("_Job")
+_Answer = TypeVar("_Answer")
+_CONNECT_SECONDS = 10.0
 
 
-def in_this_process(work: Work, jobs: Sequence[Job]) -> Iterator[Result]:
+class Backend(Protocol):
+    """Gives every job to a function and yields what it answers; both travel to other processes."""
+
+    def __call__(self, work: Callable[[_Job], _Answer], jobs: Sequence[_Job]) -> Iterator[_Answer]:
+        """In whatever order."""
+        ...
+
+
+def in_this_process(work: Callable[[_Job], _Answer], jobs: Sequence[_Job]) -> Iterator[_Answer]:
     """One after the other."""
     return map(work, jobs)
 
@@ -29,13 +41,15 @@ def in_this_process(work: Work, jobs: Sequence[Job]) -> Iterator[Result]:
 def in_processes(workers: int) -> Backend:
     """So many at a time, each in a process with its share of the cores and its own copy of the model."""
 
-    def run(work: Work, jobs: Sequence[Job]) -> Iterator[Result]:
+    def run(work: Callable[[_Job], _Answer], jobs: Sequence[_Job]) -> Iterator[_Answer]:
         context = multiprocessing.get_context("spawn")  # a forked process could not use a GPU
         threads = max(torch.get_num_threads() // workers, 1)
         others = set(multiprocessing.active_children())
         with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(threads,)) as pool:
             try:
-                for done in as_completed([pool.submit(work, job) for job in jobs]):
+                with _deaf_to_interrupts():
+                    waiting = [pool.submit(work, job) for job in jobs]
+                for done in as_completed(waiting):
                     yield done.result()
             except BrokenProcessPool as error:
                 raise Sam2Error(
@@ -51,9 +65,34 @@ def in_processes(workers: int) -> Backend:
     return run
 
 
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started here never hear the terminal's Ctrl-C, not even before their first line of Python.
+
+    The first process hears it a moment later, and decides.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches workers, too; the first process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would work for nobody, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def on_ray(address: str) -> Backend:
@@ -63,7 +102,7 @@ def on_ray(address: str) -> Backend:
         address: as Ray has it: ``HOST:PORT``, ``ray://HOST:PORT``, ``auto``, or ``local`` for this machine alone.
     """
 
-    def run(work: Work, jobs: Sequence[Job]) -> Iterator[Result]:
+    def run(work: Callable[[_Job], _Answer], jobs: Sequence[_Job]) -> Iterator[_Answer]:
         ray = _connect(address)
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         task = ray.remote(_call).options(num_cpus=1, num_gpus=gpus)
@@ -92,14 +131,30 @@ def _connect(address: str) -> Any:
         raise Sam2Error(
             "--ray needs Ray, which is not installed; pip install 'masklet-studio[cluster]', here and on the cluster."
         ) from error
+    _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address == "local" else None)
     except Exception as error:  # a plain one where a node does not start, and many kinds where there is none
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Sam2Error(f"Ray gives no cluster at {address!r} ({reason}); check --ray.") from error
+        raise _no_cluster(address, reason) from error
     return ray
 
 
-def _call(work: Work, job: Job) -> Result:
+def _knock(address: str) -> None:
+    """Refuse an address at which nobody answers, for which Ray itself tries for minutes."""
+    place = re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:([0-9]{1,5})", address)
+    if place is None:
+        return
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, getattr(error, "strerror", None) or "nobody answers") from error
+
+
+def _no_cluster(address: str, reason: str) -> Sam2Error:
+    return Sam2Error(f"Ray gives no cluster at {address!r} ({reason}); check --ray.")
+
+
+def _call(work: Callable[[_Job], _Answer], job: _Job) -> _Answer:
     """A function of this module, so that it travels by its name."""
     return work(job)

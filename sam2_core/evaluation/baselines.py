@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -25,6 +25,14 @@ DISC_RADII = (30, 55, 110)
 def copied(start: int, mask: Rle, frame_count: int) -> dict[int, Rle]:
     """The trivial answer: nothing moves."""
     return dict.fromkeys(range(start, frame_count), mask)
+
+
+def copied_onwards(masks: Mapping[int, Rle], clicked: Iterable[int], frame_count: int) -> dict[int, Rle]:
+    """The same with corrections: every clicked frame's mask, copied to all frames up to the next clicked one."""
+    answer: dict[int, Rle] = {}
+    for frame in sorted(clicked):
+        answer |= copied(frame, masks[frame], frame_count)
+    return answer
 
 
 @torch.inference_mode()

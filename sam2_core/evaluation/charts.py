@@ -1,4 +1,7 @@
-"""Curves and bars as SVG inside a page: nothing to load, and sharp at every size. Colours are the page's classes."""
+"""Curves as SVG and bars as a list inside a page: nothing to load, and sharp at every size.
+
+Colours and the places of bars are the page's classes.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from markupsafe import Markup
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = 40, 10, 12, 36
 _MOST_MARKS = 20  # of a line: more would be a rope
-_ROW, _NAME_WIDTH, _BAR_WIDTH = 22, 190, 420
-_NAME_LENGTH = 28  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +76,21 @@ class Bar:
 
 
 def bar_chart(label: str, bars: Sequence[Bar]) -> Markup:
-    """Horizontal bars from 0 to 1, with the baselines as lines across."""
-    parts: list[Markup] = []
-    for row, bar in enumerate(bars):
-        y = row * _ROW
-        told = ", ".join([f"{bar.name}: {bar.value:.3f}", *(f"{style} {value:.3f}" for style, value in bar.rivals)])
-        parts.append(_text("name", _NAME_WIDTH - 8, y + 15, bar.name[:_NAME_LENGTH], "end"))
-        parts.append(_bar("rail", y, 1.0))
-        parts.append(_bar("bar", y, bar.value, _element("title", content=told)))
-        for style, value in bar.rivals:
-            x = _NAME_WIDTH + value * _BAR_WIDTH
-            parts.append(_element("line", f"rival {style}", x1=x, x2=x, y1=y + 2, y2=y + 20))
-        parts.append(_text("tick", _NAME_WIDTH + _BAR_WIDTH + 8, y + 15, f"{bar.value:.3f}", "start"))
-    return _svg(label, _NAME_WIDTH + _BAR_WIDTH + 60, len(bars) * _ROW + 4, parts)
+    """Horizontal bars from 0 to 1, with the baselines as lines across; a list, whose text does not shrink."""
+    rows = Markup("").join(_row(bar) for bar in bars)
+    return Markup('<ul class="bars" aria-label="{}">{}</ul>').format(label, rows)
 
 
-def _bar(style: str, y: float, value: float, content: str = "") -> Markup:
-    return _element("rect", style, content, x=_NAME_WIDTH, y=y + 4, height=14, rx=3, width=value * _BAR_WIDTH)
+def _row(bar: Bar) -> Markup:
+    told = ", ".join([f"{bar.name}: {bar.value:.3f}", *(f"{style} {value:.3f}" for style, value in bar.rivals)])
+    lines = Markup("").join(
+        Markup('<i class="rival {}" style="left:{:.1f}%"></i>').format(style, 100 * value)
+        for style, value in bar.rivals
+    )
+    return Markup(
+        '<li title="{}"><span class="name">{}</span><span class="rail"><i class="bar" style="width:{:.1f}%"></i>{}'
+        '</span><span class="value">{:.3f}</span></li>'
+    ).format(told, bar.name, 100 * bar.value, lines, bar.value)
 
 
 def _text(style: str, x: float, y: float, words: str, anchor: str) -> Markup:

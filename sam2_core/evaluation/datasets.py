@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,7 +35,20 @@ def read_splits(root: Path) -> dict[str, Any]:
     return splits
 
 
-def coco_segmentations(annotations: Path) -> dict[str, list[Segmentation]]:
+@dataclass(frozen=True, slots=True)
+class CocoObject:
+    """One annotation.
+
+    Attributes:
+        name: its id in the file, or its place in it where it has none.
+        segmentation: its outline or run lengths.
+    """
+
+    name: str
+    segmentation: Segmentation
+
+
+def coco_objects(annotations: Path) -> dict[str, list[CocoObject]]:
     """Every object by the name of its picture's file; crowds are left out.
 
     Raises:
@@ -43,10 +57,11 @@ def coco_segmentations(annotations: Path) -> dict[str, list[Segmentation]]:
     try:
         content = json.loads(annotations.read_bytes())
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        found: dict[str, list[Segmentation]] = {name: [] for name in names.values()}
-        for annotation in content["annotations"]:
+        found: dict[str, list[CocoObject]] = {name: [] for name in names.values()}
+        for number, annotation in enumerate(content["annotations"], start=1):
             if not annotation.get("iscrowd", 0):
-                found[names[annotation["image_id"]]].append(annotation["segmentation"])
+                each = CocoObject(str(annotation.get("id", number)), annotation["segmentation"])
+                found[names[annotation["image_id"]]].append(each)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Sam2Error(
             f"{annotations.name!r} is not COCO's JSON with 'images' and 'annotations' ({type(error).__name__}: "
@@ -55,10 +70,13 @@ def coco_segmentations(annotations: Path) -> dict[str, list[Segmentation]]:
     return found
 
 
-def coco_polygons(annotations: Path) -> dict[str, list[Polygons]]:
-    """The polygons of every object by the stem of its picture's name; crowds and run lengths are left out."""
-    found = coco_segmentations(annotations)
-    return {Path(name).stem: [each for each in all_ if isinstance(each, list)] for name, all_ in found.items()}
+def coco_segmentations(annotations: Path) -> dict[str, list[Segmentation]]:
+    """The objects' outlines or run lengths alone.
+
+    Raises:
+        Sam2Error: the file cannot be read, or is not COCO's.
+    """
+    return {name: [each.segmentation for each in found] for name, found in coco_objects(annotations).items()}
 
 
 def paint(segmentation: Segmentation, height: int, width: int) -> BoolMask:

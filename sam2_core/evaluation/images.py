@@ -14,7 +14,7 @@ from sam2_core.evaluation.baselines import score_geometry
 from sam2_core.evaluation.clicks import click_errors, enclosing_box
 from sam2_core.evaluation.cost import Meter
 from sam2_core.evaluation.metrics import jaccard
-from sam2_core.evaluation.options import Options
+from sam2_core.evaluation.options import MEAN_CLICKS, Options
 from sam2_core.evaluation.pictures import Instance, MaskedPicture, Picture
 from sam2_core.evaluation.results import InstanceScore, PictureResult, Protocol, Snapshot
 from sam2_core.evaluation.snapshots import draw
@@ -25,8 +25,6 @@ from sam2_core.rle import BoolMask
 from sam2_core.tracking.behaviour import Behaviour
 from sam2_core.tracking.tracker import Tracker
 
-MEAN_CLICKS = 5
-"""Clicks after each of which there is a mean IoU."""
 TARGETS = (0.85, 0.90)
 """IoUs to which clicks are counted (NoC85 and NoC90); the last one is good enough to stop."""
 
@@ -44,7 +42,7 @@ def evaluate_picture(model: SAM2, picture: Picture, options: Options, behaviour:
     # Every click and every box is an answer; the picture is encoded once.
     cost = meter.read(sum(len(ious) + 1 for ious, _, _, _ in answered))
     scores = tuple(
-        InstanceScore(_padded(ious), oracle, box, score_geometry(instance.mask))
+        InstanceScore(instance.name, _padded(ious), oracle, box, score_geometry(instance.mask))
         for instance, (ious, oracle, box, _) in zip(content.instances, answered, strict=True)
     )
     pictures = _extremes(picture.name, content, [(ious[0], first) for ious, _, _, first in answered])
@@ -56,7 +54,7 @@ def _answer(tracker: Tracker, instance: Instance, clicks: int) -> tuple[list[flo
     each, truth = instance.object_id, instance.mask
     ious: list[float] = []
     oracle, first = 0.0, truth
-    for predicted in click_errors(tracker, each, 0, truth, max(clicks, MEAN_CLICKS), instance.ignored):
+    for predicted in click_errors(tracker, each, 0, truth, clicks, instance.ignored):
         ious.append(_iou(instance, predicted))
         if len(ious) == 1:
             first = predicted
@@ -87,7 +85,7 @@ def _extremes(name: str, content: MaskedPicture, firsts: Sequence[tuple[float, B
     return tuple(
         Snapshot(
             name,
-            content.instances[place].object_id,
+            content.instances[place].name,
             None,
             ious[place],
             draw(content.image, content.instances[place].mask, firsts[place][1]),

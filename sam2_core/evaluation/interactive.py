@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sam2_core.evaluation.baselines import copied_onwards
 from sam2_core.evaluation.clicks import click_errors
 from sam2_core.evaluation.cost import Meter
 from sam2_core.evaluation.metrics import Curve, curve, jaccard
@@ -46,16 +47,16 @@ def annotation_seconds(protocol: Protocol, frame_count: int, interacted: int, cl
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """All objects after some interactions: masks, and how many frames got clicks, by object id."""
+    """All objects after some interactions: masks, and which frames got clicks, by object id."""
 
     masks: dict[int, dict[int, Rle]]
-    interacted: dict[int, int]
+    clicked: dict[int, tuple[int, ...]]
     visited: int
 
     @classmethod
     def of(cls, tracker: Tracker, prompted: Mapping[int, Sequence[int]], visited: int) -> _Stage:
         masks = masks_only({object_id: track.masklet for object_id, track in tracker.tracks.items()})
-        return cls(masks, {object_id: len(frames) for object_id, frames in prompted.items()}, visited)
+        return cls(masks, {object_id: tuple(frames) for object_id, frames in prompted.items()}, visited)
 
 
 @dataclass(slots=True)
@@ -80,8 +81,10 @@ def evaluate_interactively(
         cost = meter.read(stages[-1].visited)
         histories = _score(protocol, truth, stages, len(video), options)
         curves = {each: history.last for each, history in histories.items() if history.last}
-        pictures = extremes(sequence.name, video, curves, truth.masklets, stages[-1].masks)
-    objects = (InteractiveObject(each, tuple(histories[each].rounds), scored) for each, scored in curves.items())
+        pictures = extremes(sequence.name, video, curves, truth, stages[-1].masks)
+    objects = (
+        InteractiveObject(truth.name_of(each), tuple(histories[each].rounds), scored) for each, scored in curves.items()
+    )
     return InteractiveResult(protocol, sequence.name, tuple(objects), cost, pictures)
 
 
@@ -91,11 +94,13 @@ def _score(
     histories = {object_id: _History() for object_id in truth.masklets}
     for stage in stages:
         for object_id, masks in stage.masks.items():
-            scored = curve(truth.masklets[object_id], masks)
+            true, clicked = truth.masklets[object_id], stage.clicked[object_id]
+            scored = curve(true, masks)
             if scored:
-                interacted = stage.interacted[object_id]
-                seconds = annotation_seconds(protocol, frame_count, interacted, options.clicks_per_frame)
-                histories[object_id].rounds.append(Round(scored.mean_j, scored.mean_f, seconds))
+                seconds = annotation_seconds(protocol, frame_count, len(clicked), options.clicks_per_frame)
+                still = curve(true, copied_onwards(masks, clicked, frame_count)) if options.baselines else None
+                copied = still.j_and_f if still else None
+                histories[object_id].rounds.append(Round(scored.mean_j, scored.mean_f, seconds, copied))
                 histories[object_id].last = scored
     return histories
 
@@ -129,11 +134,11 @@ def _online(model: SAM2, video: Video, truth: GroundTruth, options: Options, beh
     visited = 0
     for budget in range(1, options.interacted_frames + 1):
         # A pass that had frames left over would go the same way with more of them.
-        spent = not stages or max(stages[-1].interacted.values()) == budget - 1
+        spent = not stages or max(map(len, stages[-1].clicked.values())) == budget - 1
         if spent:
             stage = _one_pass(Tracker(model, video, behaviour), truth, budget, options)
             visited += stage.visited
-        stages.append(_Stage(stage.masks, stage.interacted, visited))
+        stages.append(_Stage(stage.masks, stage.clicked, visited))
     return stages
 
 

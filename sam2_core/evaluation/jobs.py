@@ -12,7 +12,7 @@ from sam2_core.evaluation.layouts import DataSet
 from sam2_core.evaluation.options import BEHAVIOURS, Options, Predictions, Subject, loaded
 from sam2_core.evaluation.pictures import Picture
 from sam2_core.evaluation.predictions import score_predictions
-from sam2_core.evaluation.results import INTERACTIVE, Protocol, Result
+from sam2_core.evaluation.results import INTERACTIVE, SEMI_SUPERVISED, Protocol, Result
 from sam2_core.evaluation.semi_supervised import evaluate_sequence
 from sam2_core.evaluation.sequences import VideoSequence
 
@@ -58,11 +58,18 @@ def plan(data: DataSet, protocols: Sequence[Protocol]) -> list[Job]:
     return jobs
 
 
-def default_protocols(data: DataSet, subject: Subject) -> tuple[Protocol, ...]:
-    """What is worth knowing first."""
+def fitting_protocols(data: DataSet, subject: Subject) -> tuple[Protocol, ...]:
+    """All that the data have sequences or pictures for."""
     if isinstance(subject, Predictions):
         return (Protocol.PREDICTIONS,)
-    return tuple(each for each in DEFAULT_PROTOCOLS if (data.pictures if each is Protocol.IMAGES else data.sequences))
+    of_sequences = (*SEMI_SUPERVISED, *INTERACTIVE) if data.sequences else ()
+    return (*of_sequences, *((Protocol.IMAGES,) if data.pictures else ()))
+
+
+def default_protocols(data: DataSet, subject: Subject) -> tuple[Protocol, ...]:
+    """What is worth knowing first."""
+    fitting = fitting_protocols(data, subject)
+    return tuple(each for each in fitting if each in DEFAULT_PROTOCOLS) or fitting
 
 
 def perform(subject: Subject, options: Options, job: Job) -> Result:

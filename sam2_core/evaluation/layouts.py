@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from sam2_core.errors import Sam2Error
-from sam2_core.evaluation.datasets import coco_segmentations, read_splits
+from sam2_core.evaluation.datasets import coco_objects, read_splits
+from sam2_core.evaluation.names import plain
 from sam2_core.evaluation.pictures import CocoPicture, LabelledPicture, Picture
 from sam2_core.evaluation.procedural import procedural_clips
 from sam2_core.evaluation.sequences import (
@@ -48,19 +49,21 @@ class DataSet:
     pictures: tuple[Picture, ...] = ()
 
     def only(self, names: Collection[str]) -> DataSet:
-        """The part with these names.
+        """The part with these names; pictures' with and without a suffix are the same.
 
         Raises:
             Sam2Error: a name is not there.
         """
-        missing = set(names) - {each.name for each in self.sequences} - {each.name for each in self.pictures}
+        wanted = {plain(name): name for name in names}
+        missing = wanted.keys() - {plain(each.name) for each in self.sequences}
+        missing -= {plain(each.name) for each in self.pictures}
         if missing:
-            raise Sam2Error(f"the data have no sequence or picture {min(missing)!r}; check the list of names.")
-        return DataSet(_named(self.sequences, names), _named(self.pictures, names))
+            raise Sam2Error(f"the data have no sequence or picture {wanted[min(missing)]!r}; check the names.")
+        return DataSet(_named(self.sequences, wanted), _named(self.pictures, wanted))
 
 
 def _named(cases: tuple[_Case, ...], names: Collection[str]) -> tuple[_Case, ...]:
-    return tuple(case for case in cases if case.name in names)
+    return tuple(case for case in cases if plain(case.name) in names)
 
 
 def find_data(root: Path, ignored: int | None = None) -> DataSet:
@@ -81,9 +84,10 @@ def find_data(root: Path, ignored: int | None = None) -> DataSet:
         found = layout(root, ignored)
         if found.sequences or found.pictures:
             return found
-    lines = EXPECTED.splitlines()
-    known = "; ".join(" ".join(line[:33].split()) for line in lines[1:])
-    raise Sam2Error(f"{root.name!r} is in no layout that is known: {known}; --help explains them.")
+    raise Sam2Error(
+        f"{root.name!r} is in no layout that is known: DAVIS, SA-V, COCO, frames/ and masks/, images/ and masks/, or "
+        f"the word {PROCEDURAL} for clips that need no data; --help shows the folders of each."
+    )
 
 
 def _studio(root: Path, ignored: int | None) -> DataSet:
@@ -168,10 +172,10 @@ def _coco(root: Path, _ignored: int | None) -> DataSet:
     # Names come from a file that anyone may have written, so they are looked up and never opened.
     files = {each.relative_to(images).as_posix(): each for each in images.rglob("*")}
     pictures = []
-    for name, segmentations in coco_segmentations(document).items():
+    for name, objects in coco_objects(document).items():
         path = files.get(name) or files.get(Path(name).name)
-        if path is not None and segmentations:
-            pictures.append(CocoPicture(name, path, tuple(segmentations)))
+        if path is not None and objects:
+            pictures.append(CocoPicture(name, path, tuple(objects)))
     return DataSet(pictures=tuple(pictures))
 
 

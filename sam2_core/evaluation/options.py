@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sam2_core.device import DeviceChoice, PrecisionChoice, choose_device, choose_precision
+from sam2_core.errors import Sam2Error
 from sam2_core.model import SAM2
 from sam2_core.tracking.behaviour import OFFICIAL, STUDIO, Behaviour
 from sam2_core.weights import Progress, load_model
@@ -60,6 +61,10 @@ Subject = ModelChoice | Predictions
 """What is evaluated."""
 
 
+MEAN_CLICKS = 5
+"""Clicks on a picture's object after each of which there is a mean IoU."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Numbers of the protocols; the defaults are the paper's (appendix F.1.2).
@@ -69,7 +74,7 @@ class Options:
         clicks_per_frame: of an interaction.
         interacted_frames: at most.
         pause_below: IoU below which the online protocol stops to correct.
-        picture_clicks: on a picture's object at most; fewer where it is good enough.
+        picture_clicks: on a picture's object at most; fewer where it is good enough. At least :data:`MEAN_CLICKS`.
     """
 
     baselines: bool = True
@@ -77,6 +82,20 @@ class Options:
     interacted_frames: int = 8
     pause_below: float = 0.75
     picture_clicks: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing.
+
+        Raises:
+            Sam2Error: an IoU that is none, or fewer clicks than are told about.
+        """
+        if not 0 <= self.pause_below <= 1:
+            raise Sam2Error(f"online stops below an IoU from 0 to 1; got {self.pause_below}.")
+        if self.picture_clicks < MEAN_CLICKS:
+            raise Sam2Error(
+                f"a picture's object gets {MEAN_CLICKS} clicks or more, since there is a mean IoU after each of these; "
+                f"got {self.picture_clicks}."
+            )
 
 
 @lru_cache(maxsize=1)

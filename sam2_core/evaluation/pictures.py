@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_core.errors import VideoError
-from sam2_core.evaluation.datasets import SMALLEST_INSTANCE, Segmentation, paint
+from sam2_core.evaluation.datasets import SMALLEST_INSTANCE, CocoObject, paint
 from sam2_core.evaluation.sequences import read_label_map
 from sam2_core.media import open_video
 from sam2_core.rle import BoolMask
@@ -21,12 +21,14 @@ class Instance:
     """One object of a picture.
 
     Attributes:
-        object_id: different for all objects of the picture.
+        object_id: different for all objects of the picture, from 1.
+        name: what the data call it.
         mask: ``[H, W]``.
         ignored: pixels that count for nothing, ``[H, W]``.
     """
 
     object_id: int
+    name: str
     mask: BoolMask
     ignored: BoolMask | None = None
 
@@ -59,19 +61,21 @@ class CocoPicture:
     Attributes:
         name: of the picture.
         path: of its file.
-        segmentations: of its objects, in whole, overlapping masks.
+        objects: in whole, overlapping masks.
     """
 
     name: str
     path: Path
-    segmentations: tuple[Segmentation, ...]
+    objects: tuple[CocoObject, ...]
 
     def read(self) -> MaskedPicture:
         """The picture and its objects of more than :data:`SMALLEST_INSTANCE` pixels."""
         image = _read(self.path)
-        masks = (paint(each, *image.shape[:2]) for each in self.segmentations)
-        numbered = (Instance(number, mask) for number, mask in enumerate(masks, start=1))
-        return MaskedPicture(image, tuple(i for i in numbered if np.count_nonzero(i.mask) > SMALLEST_INSTANCE))
+        instances = (
+            Instance(number, each.name, paint(each.segmentation, *image.shape[:2]))
+            for number, each in enumerate(self.objects, start=1)
+        )
+        return MaskedPicture(image, tuple(i for i in instances if np.count_nonzero(i.mask) > SMALLEST_INSTANCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class LabelledPicture:
     ignored: int | None = None
 
     def read(self) -> MaskedPicture:
-        """The picture and an object for every value above 0."""
+        """The picture and an object for every value above 0, which is its name, after the file's if there are more."""
         image = _read(self.path)
         instances: list[Instance] = []
         for path in self.masks:
@@ -103,7 +107,8 @@ class LabelledPicture:
                 )
             border = None if self.ignored is None else labels == self.ignored
             for value in sorted({int(each) for each in np.unique(labels)} - {0, self.ignored}):
-                instances.append(Instance(len(instances) + 1, labels == value, border))
+                name = str(value) if len(self.masks) == 1 else f"{path.stem}:{value}"
+                instances.append(Instance(len(instances) + 1, name, labels == value, border))
         return MaskedPicture(image, tuple(instances))
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from sam2_core.errors import VideoError
 from sam2_core.evaluation.metrics import curve
@@ -19,49 +24,92 @@ from sam2_core.evaluation.snapshots import extremes
 from sam2_core.media import Video
 from sam2_core.rle import Rle
 
+_MOST_NAMED = 5  # values in a sentence
+
 
 def score_predictions(folder: Path, sequence: VideoSequence) -> SequenceResult:
     """Score ``folder/SEQUENCE/FRAME.png`` (values are object ids) or ``folder/SEQUENCE/OBJECT/FRAME.png`` (binary).
 
-    As in the SA-V evaluator, every frame that counts needs a file, and frames that do not count may have one.
+    As in the SA-V evaluator, objects' folders are found by their names, every frame that counts needs a file, and
+    folders and files of something else are left alone.
 
     Raises:
-        VideoError: a file is missing, is no mask, or has another size.
+        VideoError: a file or a folder is missing, is no mask, or has another size.
     """
     with sequence.open() as video:
         truth = sequence.truth(video)
         truth.check(sequence.name)
-        predicted = _read(folder / sequence.name, sequence, video, truth)
-        curves = {each: curve(masks, predicted.get(each, {})) for each, masks in truth.masklets.items()}
+        predicted, warning = _read(folder / sequence.name, sequence, video, truth)
+        curves = {each: curve(masks, predicted[each]) for each, masks in truth.masklets.items()}
         scored = {each: found for each, found in curves.items() if found}
-        pictures = extremes(sequence.name, video, scored, truth.masklets, predicted)
-    objects = tuple(TrackedObject(each, found) for each, found in scored.items())
-    return SequenceResult(Protocol.PREDICTIONS, sequence.name, objects, None, pictures)
+        pictures = extremes(sequence.name, video, scored, truth, predicted)
+    objects = tuple(TrackedObject(truth.name_of(each), found) for each, found in scored.items())
+    return SequenceResult(Protocol.PREDICTIONS, sequence.name, objects, None, pictures, warning)
 
 
-def _read(folder: Path, sequence: VideoSequence, video: Video, truth: GroundTruth) -> dict[int, Masks]:
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The frames of a sequence, for finding and checking their masks."""
+
+    sequence: str
+    video: Video
+    names: Mapping[int, str]
+
+
+def _read(
+    folder: Path, sequence: VideoSequence, video: Video, truth: GroundTruth
+) -> tuple[dict[int, Masks], str | None]:
+    """Masks by object id and frame, and a warning where they cannot be meant."""
     if not folder.is_dir():
         raise VideoError(
             f"there are no predictions for {sequence.name!r}; expected is a folder of that name with a PNG for every "
             "annotated frame."
         )
+    counted = sorted({frame for masks in truth.masklets.values() for frame in sorted(masks)[1:-1]})
     names = sequence.frame_names(video)
+    frames = _Frames(sequence.name, video, {frame: names[frame] for frame in counted})
     folders = object_folders(folder)
-    first = 1 if 0 in folders else 0  # as in the truth of this layout
+    return (_of_folders(folders, frames, truth), None) if folders else _of_label_maps(folder, frames, truth)
+
+
+def _of_folders(folders: Mapping[int, Path], frames: _Frames, truth: GroundTruth) -> dict[int, Masks]:
     predicted: dict[int, Masks] = {}
     for object_id, masks in truth.masklets.items():
-        place = folders.get(object_id - first) if folders else folder
-        if place is None:
-            raise VideoError(f"there are no predictions for object {object_id} of {sequence.name!r}; add its folder.")
-        wanted = None if folders else object_id
-        predicted[object_id] = {
-            frame: _mask(place / f"{names[frame]}.png", wanted, sequence.name, video) for frame in sorted(masks)[1:-1]
-        }
+        name = truth.name_of(object_id)
+        folder = folders.get(int(name))
+        if folder is None:
+            raise VideoError(
+                f"the predictions for {frames.sequence!r} have no folder {name!r}; they need one for every object of "
+                "the data, of the same name."
+            )
+        predicted[object_id] = {frame: Rle.encode(_labels(folder, frame, frames) > 0) for frame in sorted(masks)[1:-1]}
     return predicted
 
 
-def _mask(path: Path, value: int | None, name: str, video: Video) -> Rle:
-    """One object's mask: the pixels of its value, or of any where the file is of a single object."""
+def _of_label_maps(folder: Path, frames: _Frames, truth: GroundTruth) -> tuple[dict[int, Masks], str | None]:
+    predicted: dict[int, dict[int, Rle]] = {object_id: {} for object_id in truth.masklets}
+    values: set[int] = set()
+    for frame in frames.names:
+        labels = _labels(folder, frame, frames)
+        values |= set(np.unique(labels).tolist())
+        for object_id, found in predicted.items():
+            found[frame] = Rle.encode(labels == object_id)
+    warning = None
+    if not values & set(predicted):
+        warning = (
+            f"no object of {frames.sequence!r} is in its predictions, whose values are {_listed(values)}; a pixel of "
+            f"an object has its id, {_listed(predicted)}."
+        )
+    return dict(predicted), warning
+
+
+def _listed(values: Mapping[int, object] | set[int]) -> str:
+    numbers = [str(each) for each in sorted(values)]
+    return ", ".join(numbers[:_MOST_NAMED]) + (" ..." if len(numbers) > _MOST_NAMED else "")
+
+
+def _labels(folder: Path, frame: int, frames: _Frames) -> npt.NDArray[np.integer]:
+    path = folder / f"{frames.names[frame]}.png"
     labels = read_label_map(path)
-    check_size(name, path, labels, video)
-    return Rle.encode(labels > 0 if value is None else labels == value)
+    check_size(frames.sequence, path, labels, frames.video)
+    return labels

@@ -11,8 +11,9 @@ import jinja2
 from markupsafe import Markup
 
 from sam2_core.evaluation.charts import Bar, Line, bar_chart, line_chart
-from sam2_core.evaluation.images import MEAN_CLICKS
+from sam2_core.evaluation.export import Summary
 from sam2_core.evaluation.metrics import Curve
+from sam2_core.evaluation.options import MEAN_CLICKS
 from sam2_core.evaluation.results import (
     INTERACTIVE,
     InteractiveResult,
@@ -23,9 +24,7 @@ from sam2_core.evaluation.results import (
     Snapshot,
     TrackedObject,
 )
-from sam2_core.evaluation.runner import Evaluation
-from sam2_core.evaluation.store import Settings
-from sam2_core.evaluation.summary import Table, interactive_means, mean_iou_after, shown
+from sam2_core.evaluation.summary import counted, interactive_means, mean_iou_after, shown
 from sam2_core.media import replacing
 
 _PICTURES = 8  # best ones, and as many worst ones
@@ -76,9 +75,8 @@ class Section:
 _RIVALS = (("memoryless", "no memory"), ("copied", "first mask copied"))
 
 
-def write_report(path: Path, settings: Settings, evaluation: Evaluation, tables: Sequence[Table]) -> None:
-    """Write the page."""
-    results = evaluation.results
+def write_report(path: Path, summary: Summary, results: Sequence[Result]) -> None:
+    """Write the page: the summary's tables, and pictures of the results that it is of."""
     sections = [_tracked(each, found) for each in Protocol if (found := _of(SequenceResult, results, each))]
     corrected = [each for each in results if isinstance(each, InteractiveResult)]
     sections += [_interactive(corrected)] if corrected else []
@@ -88,9 +86,9 @@ def write_report(path: Path, settings: Settings, evaluation: Evaluation, tables:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, "counted": counted}
     page = environment.get_template("report.html").render(
-        settings=settings, evaluation=evaluation, tables=tables, sections=sections
+        summary=summary, settings=summary.settings, results=len(results), sections=sections
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -118,7 +116,7 @@ def _tracked(protocol: Protocol, results: Sequence[SequenceResult]) -> Section:
 
 
 def _name(tracked: TrackedObject, sequence: str, objects: int) -> str:
-    return sequence if objects == 1 else f"{sequence}, object {tracked.object_id}"
+    return sequence if objects == 1 else f"{sequence}, object {tracked.object_name}"
 
 
 def _rival_scores(tracked: TrackedObject) -> tuple[tuple[str, float], ...]:
@@ -139,19 +137,28 @@ def _curve_chart(name: str, tracked: TrackedObject) -> Markup:
 def _interactive(results: Sequence[InteractiveResult]) -> Section:
     means = {each: found for each in INTERACTIVE if (found := interactive_means(results, each))}
     by_frames = [
-        Line(each.value, each.value, tuple((n, j_and_f) for n, (j_and_f, _) in enumerate(found, start=1)))
+        Line(each.value, each.value, tuple((n, r.j_and_f) for n, r in enumerate(found, start=1)))
         for each, found in means.items()
     ]
+    copied = [
+        Line(f"{each.value}, copied", "copied", points)
+        for each, found in means.items()
+        if (points := tuple((n, r.copied) for n, r in enumerate(found, start=1) if r.copied is not None))
+    ]
     by_time = [
-        Line(each.value, each.value, tuple((seconds, j_and_f) for j_and_f, seconds in found))
+        Line(each.value, each.value, tuple((r.annotation_seconds, r.j_and_f) for r in found))
         for each, found in means.items()
     ]
     return Section(
         title="interactive",
-        legend=tuple((each.value, each.title) for each in means),
+        legend=(
+            *((each.value, each.title) for each in means),
+            *([("copied", "clicked masks copied to the frames after them")] if copied else []),
+        ),
         charts=(
             Figure(
-                "J&F by frames with clicks", line_chart("J&F by frames with clicks", by_frames, "frames with clicks")
+                "J&F by frames with clicks",
+                line_chart("J&F by frames with clicks", [*copied, *by_frames], "frames with clicks"),
             ),
             Figure("J&F by seconds of annotation", line_chart("J&F by seconds of annotation", by_time, "seconds")),
         ),
@@ -197,4 +204,4 @@ def _frames(results: Sequence[Result], *, worst: bool) -> tuple[Picture, ...]:
 def _picture(snapshot: Snapshot) -> Picture:
     source = "data:image/jpeg;base64," + base64.b64encode(snapshot.jpeg).decode("ascii")
     place = f"{snapshot.name}, frame {snapshot.frame}" if snapshot.frame is not None else snapshot.name
-    return Picture(f"{place}, object {snapshot.object_id}: IoU {snapshot.j:.3f}", source)
+    return Picture(f"{place}, object {snapshot.object_name}: IoU {snapshot.j:.3f}", source)

@@ -79,14 +79,14 @@ class Snapshot:
 
     Attributes:
         name: of the sequence or picture.
-        object_id: whose masks are drawn.
+        object_name: whose masks are drawn.
         frame: index in the sequence; None for a picture.
         j: IoU of both.
         jpeg: the picture's file.
     """
 
     name: str
-    object_id: int
+    object_name: str
     frame: int | None
     j: float
     jpeg: bytes
@@ -97,10 +97,12 @@ class Presence:
     """What the model said about whether the object can be seen, on annotated frames after the prompt.
 
     Attributes:
+        frames: their indices.
         scores: object scores (logits).
         visible: the truth.
     """
 
+    frames: tuple[int, ...] = ()
     scores: tuple[float, ...] = ()
     visible: tuple[bool, ...] = ()
 
@@ -110,14 +112,14 @@ class TrackedObject:
     """One object of one sequence.
 
     Attributes:
-        object_id: as in the truth.
+        object_name: as the data have it: ``1``, or ``000`` where a folder is called so.
         curve: of the masks that are evaluated.
         copied: of the prompted frame's mask, copied to every frame; if asked for.
         memoryless: of each frame's mask decoded from the previous mask alone; if asked for.
         presence: object scores against the truth.
     """
 
-    object_id: int
+    object_name: str
     curve: Curve
     copied: Curve | None = None
     memoryless: Curve | None = None
@@ -126,13 +128,17 @@ class TrackedObject:
 
 @dataclass(frozen=True, slots=True)
 class SequenceResult:
-    """One sequence under a semi-supervised protocol, or masks that were made elsewhere (then without a cost)."""
+    """One sequence under a semi-supervised protocol, or masks that were made elsewhere (then without a cost).
+
+    ``warning`` is a sentence about what makes the scores doubtful.
+    """
 
     protocol: Protocol
     name: str
     objects: tuple[TrackedObject, ...]
     cost: Cost | None
     snapshots: tuple[Snapshot, ...]
+    warning: str | None = None
     kind: Literal["sequence"] = "sequence"
 
 
@@ -144,18 +150,25 @@ class Round:
         j: mean over the frames that count.
         f: likewise.
         annotation_seconds: that a person would have spent, by the paper's model.
+        copied: J&F of the clicked frames' masks, each copied to all frames up to the next one; if asked for.
     """
 
     j: float
     f: float
     annotation_seconds: float
+    copied: float | None = None
+
+    @property
+    def j_and_f(self) -> float:
+        """The mean of both means."""
+        return (self.j + self.f) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class InteractiveObject:
-    """One object; ``rounds[n]`` is after at most n + 1 prompted frames."""
+    """One object; ``rounds[n]`` is after at most n + 1 prompted frames, and ``curve`` after all of them."""
 
-    object_id: int
+    object_name: str
     rounds: tuple[Round, ...]
     curve: Curve
 
@@ -194,12 +207,14 @@ class InstanceScore:
     """IoUs of one object of a picture.
 
     Attributes:
+        object_name: as the data have it.
         clicks: after one click, two clicks, and so on.
         oracle: of the best of the three candidates after one click.
         box: for its exact box.
         geometry: without a model.
     """
 
+    object_name: str
     clicks: tuple[float, ...]
     oracle: float
     box: float
@@ -220,20 +235,31 @@ class PictureResult:
 
 Result: TypeAlias = SequenceResult | InteractiveResult | PictureResult
 
-_RESULT: pydantic.TypeAdapter[Result] = pydantic.TypeAdapter(
-    Annotated[Result, pydantic.Field(discriminator="kind")],
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Instead of a result: ``reason`` is the sentence that says why there is none."""
+
+    protocol: Protocol
+    name: str
+    reason: str
+
+
+_STORED: pydantic.TypeAdapter[tuple[str, Result]] = pydantic.TypeAdapter(
+    tuple[str, Annotated[Result, pydantic.Field(discriminator="kind")]],
     config=pydantic.ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants"),
 )
 
 
-def to_json(result: Result) -> bytes:
-    """A result as a file holds it."""
-    return _RESULT.dump_json(result)
+def to_json(result: Result, inputs: str) -> bytes:
+    """A result as a file holds it, after the fingerprint of what it was made from."""
+    return _STORED.dump_json((inputs, result))
 
 
-def from_json(data: bytes) -> Result | None:
-    """A result from a file, or ``None`` where the file is damaged: then it is made again."""
+def from_json(data: bytes, inputs: str) -> Result | None:
+    """A result from a file, or ``None`` where it is damaged or was made from something else: then it is made again."""
     try:
-        return _RESULT.validate_json(data)
+        made_from, result = _STORED.validate_json(data)
     except pydantic.ValidationError:
         return None
+    return result if made_from == inputs else None

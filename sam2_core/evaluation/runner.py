@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sam2_core.evaluation.backends import Backend, Work, in_this_process
+from sam2_core.errors import CheckpointError, Sam2Error
+from sam2_core.evaluation.backends import Backend, in_this_process
 from sam2_core.evaluation.jobs import Job
-from sam2_core.evaluation.results import Result
+from sam2_core.evaluation.results import Failure, Protocol, Result
 from sam2_core.evaluation.store import ResultStore
 
 Progress = Callable[[int, int], None]
+Work = Callable[[Job], Result]
+"""What does a job; it and the job travel to other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,13 @@ class Evaluation:
         results: as far as they were made.
         resumed: how many of them an earlier start had made.
         missing: jobs that were not done, because somebody stopped it.
+        failures: jobs that cannot be done with these files.
     """
 
     results: tuple[Result, ...]
     resumed: int
     missing: int
+    failures: tuple[Failure, ...] = ()
 
 
 def evaluate(
@@ -36,7 +42,7 @@ def evaluate(
     store: ResultStore | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Evaluation:
-    """Do all jobs; an interrupt (Ctrl-C) ends it early with what is done.
+    """Do all jobs. What is wrong with one leaves the others alone; an interrupt (Ctrl-C) ends it with what is done.
 
     Args:
         jobs: in the order in which their results are wanted.
@@ -45,17 +51,39 @@ def evaluate(
         store: holds results of an earlier start, and gets new ones.
         progress: told how many jobs are done, of how many.
     """
-    found = {(job.protocol, job.case.name): store.get(job) for job in jobs} if store else {}
-    done = {key: result for key, result in found.items() if result is not None}
+    inputs = {_key(job): store.inputs(job) for job in jobs} if store else {}
+    found = {_key(job): store.get(job, inputs[_key(job)]) for job in jobs} if store else {}
+    done: dict[_Key, Result | Failure] = {key: result for key, result in found.items() if result is not None}
     resumed = len(done)
-    waiting = [job for job in jobs if (job.protocol, job.case.name) not in done]
+    waiting = [job for job in jobs if _key(job) not in done]
     try:
-        for result in backend(work, waiting) if waiting else ():
-            if store:
-                store.put(result)
-            done[result.protocol, result.name] = result
+        for outcome in backend(functools.partial(_attempt, work), waiting) if waiting else ():
+            done[outcome.protocol, outcome.name] = outcome
+            if store and not isinstance(outcome, Failure):
+                store.put(outcome, inputs[outcome.protocol, outcome.name])
             progress(len(done) - resumed, len(waiting))
     except KeyboardInterrupt:
         pass
-    results = tuple(done[key] for job in jobs if (key := (job.protocol, job.case.name)) in done)
-    return Evaluation(results, resumed, len(jobs) - len(results))
+    outcomes = [done[_key(job)] for job in jobs if _key(job) in done]
+    results = tuple(each for each in outcomes if not isinstance(each, Failure))
+    failures = tuple(each for each in outcomes if isinstance(each, Failure))
+    return Evaluation(results, resumed, len(jobs) - len(outcomes), failures)
+
+
+_Key = tuple[Protocol, str]
+
+
+def _key(job: Job) -> _Key:
+    return job.protocol, job.case.name
+
+
+def _attempt(work: Work, job: Job) -> Result | Failure:
+    """Do a job, or say why it cannot be done; without the model none can."""
+    try:
+        return work(job)
+    except CheckpointError:
+        raise
+    except Sam2Error as error:
+        return Failure(job.protocol, job.case.name, str(error))
+    except OSError as error:
+        return Failure(job.protocol, job.case.name, f"a file cannot be read: {error.strerror or error}.")

@@ -50,14 +50,14 @@ def evaluate_sequence(
         }
         alone = memoryless(model, video, starts, prompted) if options.baselines else {}
         still = {each: copied(starts[each], prompted[each], len(video)) for each in alone}
-        objects = [
-            each
+        scored = {
+            object_id: each
             for object_id, masklet in masklets.items()
-            if (each := _score(object_id, starts[object_id], truth.masklets[object_id], masklet, still, alone))
-        ]
-        curves = {each.object_id: each.curve for each in objects}
-        pictures = extremes(sequence.name, video, curves, truth.masklets, masks_only(masklets))
-    return SequenceResult(protocol, sequence.name, tuple(objects), cost, pictures)
+            if (each := _score(object_id, starts[object_id], truth, masklet, still, alone))
+        }
+        curves = {object_id: each.curve for object_id, each in scored.items()}
+        pictures = extremes(sequence.name, video, curves, truth, masks_only(masklets))
+    return SequenceResult(protocol, sequence.name, tuple(scored.values()), cost, pictures)
 
 
 def first_frames(truth: GroundTruth) -> dict[int, int]:
@@ -87,23 +87,24 @@ def point_out(tracker: Tracker, object_id: int, frame: int, truth: Rle, protocol
 def _score(
     object_id: int,
     start: int,
-    truth: Masks,
+    truth: GroundTruth,
     masklet: Masklet,
     still: Mapping[int, Masks],
     alone: Mapping[int, Masks],
 ) -> TrackedObject | None:
-    scored = curve(truth, {frame: found.mask for frame, found in masklet.items()})
+    true = truth.masklets[object_id]
+    scored = curve(true, {frame: found.mask for frame, found in masklet.items()})
     if scored is None:
         return None
-    copy = curve(truth, still[object_id]) if object_id in still else None
-    unremembered = curve(truth, alone[object_id]) if object_id in alone else None
-    return TrackedObject(object_id, scored, copy, unremembered, _presence(start, truth, masklet))
+    copy = curve(true, still[object_id]) if object_id in still else None
+    unremembered = curve(true, alone[object_id]) if object_id in alone else None
+    return TrackedObject(truth.name_of(object_id), scored, copy, unremembered, _presence(start, true, masklet))
 
 
 def _presence(start: int, truth: Masks, masklet: Masklet) -> Presence:
     frames = [frame for frame in sorted(truth) if frame > start and frame in masklet]
     scores = (masklet[frame].object_score for frame in frames)
-    return Presence(tuple(scores), tuple(truth[frame].area > 0 for frame in frames))
+    return Presence(tuple(frames), tuple(scores), tuple(truth[frame].area > 0 for frame in frames))
 
 
 def masks_only(masklets: Mapping[int, Masklet]) -> dict[int, dict[int, Rle]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,8 @@ from PIL import UnidentifiedImageError
 from sam2_core.errors import VideoError
 from sam2_core.formats.annotation import silent
 from sam2_core.formats.collection import MaskCollection
-from sam2_core.formats.json_file import field, read_json
+from sam2_core.formats.json_file import field as json_field
+from sam2_core.formats.json_file import read_json
 from sam2_core.formats.sav import read_sav
 from sam2_core.media import MediaLimits, Video, in_order, open_video, pictures_in
 from sam2_core.media.pictures import open_picture
@@ -34,10 +35,16 @@ class GroundTruth:
     Attributes:
         masklets: object id -> annotated frame -> mask, empty ones included.
         exclusive: the format has room for one object at each pixel, so answers must not overlap either.
+        own_names: what the data call an object, by id; where it is not here, its name is the id.
     """
 
     masklets: Mapping[int, Masks]
     exclusive: bool
+    own_names: Mapping[int, str] = field(default_factory=dict)
+
+    def name_of(self, object_id: int) -> str:
+        """What the data call an object: people look for it under this name."""
+        return self.own_names.get(object_id, str(object_id))
 
     def check(self, name: str) -> None:
         """Refuse what cannot be scored.
@@ -117,7 +124,7 @@ class ObjectFolderSequence:
     Attributes:
         name: of the sequence.
         frames: folder.
-        masks: folder of folders whose names are numbers; SA-V counts objects from 0, and here they count from 1.
+        masks: folder of folders whose names are numbers; SA-V counts objects from 0, and a tracker's ids begin with 1.
     """
 
     name: str
@@ -133,10 +140,10 @@ class ObjectFolderSequence:
         folders = object_folders(self.masks)
         first = 1 if 0 in folders else 0
         masklets = {}
-        for object_id, folder in folders.items():
+        for number, folder in folders.items():
             labels = read_label_maps(self.name, self.frames, folder, video)
-            masklets[object_id + first] = {frame: Rle.encode(each > 0) for frame, each in labels.items()}
-        return GroundTruth(masklets, exclusive=False)
+            masklets[number + first] = {frame: Rle.encode(each > 0) for frame, each in labels.items()}
+        return GroundTruth(masklets, False, {number + first: folder.name for number, folder in folders.items()})
 
     def frame_names(self, video: Video) -> Sequence[str]:
         """Those of the frames' files."""
@@ -160,7 +167,7 @@ class SavSequence:
         """Masks of all masklets on all annotated frames."""
         document, found = read_json(self.annotations), MaskCollection(video)
         read_sav(document, found, silent)
-        annotated = len(field(document, "masklet", list))
+        annotated = len(json_field(document, "masklet", list))
         # What the reader let pass has an entry for every frame or for every fourth.
         frames = range(0, len(video), 1 if annotated == len(video) else 4)
         empty = Rle.empty(video.height, video.width)
@@ -168,7 +175,8 @@ class SavSequence:
             object_id: {frame: masks.get(frame, empty) for frame in frames}
             for object_id, masks in found.masklets().items()
         }
-        return GroundTruth(masklets, exclusive=False)
+        first = 1 if 0 in json_field(document, "masklet_id", list) else 0
+        return GroundTruth(masklets, False, {object_id: str(object_id - first) for object_id in masklets})
 
     def frame_names(self, video: Video) -> Sequence[str]:
         """Numbers from 00000 on, or those of the frames' files."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sam2_core.evaluation.metrics import Curve
 from sam2_core.evaluation.results import Snapshot
-from sam2_core.evaluation.sequences import Masks
+from sam2_core.evaluation.sequences import GroundTruth, Masks
 from sam2_core.media import Video, overlay
 from sam2_core.media.source import RgbFrame
 from sam2_core.rle import BoolMask, Rle
@@ -21,7 +21,7 @@ _PREDICTED, _TRUE = (42, 120, 214), (255, 255, 255)
 
 
 def extremes(
-    name: str, video: Video, curves: Mapping[int, Curve], truth: Mapping[int, Masks], predicted: Mapping[int, Masks]
+    name: str, video: Video, curves: Mapping[int, Curve], truth: GroundTruth, predicted: Mapping[int, Masks]
 ) -> tuple[Snapshot, ...]:
     """The frame with the least and the one with the greatest IoU of all objects; none without curves.
 
@@ -29,8 +29,8 @@ def extremes(
         name: of the sequence.
         video: its frames.
         curves: by object id.
-        truth: masks by object id and frame.
-        predicted: likewise.
+        truth: the true masks.
+        predicted: masks by object id and frame.
     """
     scored = [
         (j, each, frame) for each, scores in curves.items() for frame, j in zip(scores.frames, scores.j, strict=True)
@@ -39,7 +39,13 @@ def extremes(
         return ()
     chosen = dict.fromkeys((min(scored), max(scored)))
     return tuple(
-        Snapshot(name, each, frame, j, draw(video[frame], truth[each][frame], predicted[each].get(frame)))
+        Snapshot(
+            name,
+            truth.name_of(each),
+            frame,
+            j,
+            draw(video[frame], truth.masklets[each][frame], predicted[each].get(frame)),
+        )
         for j, each, frame in chosen
     )
 

@@ -4,15 +4,15 @@
 
     settings.json                     what is evaluated, on what, by which numbers
     results/mask/camel-1f2e3d4c.json  one result, which is there in whole or not at all
-    scores.csv summary.json           every number, and the tables
-    report.html                       the same for people
+    scores.csv frames.csv             every number: by object, and by object and frame
+    summary.json report.html          the tables, and all of it for people
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 import pydantic
 
 from sam2_core.errors import Sam2Error
+from sam2_core.evaluation.inputs import job_fingerprint
 from sam2_core.evaluation.jobs import Job
 from sam2_core.evaluation.options import Options
 from sam2_core.evaluation.results import Protocol, Result, from_json, to_json
@@ -28,7 +29,7 @@ from sam2_core.media import replacing
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What must be the same for results to be of one evaluation.
+    """What must be the same for results to be of one evaluation; each has a fingerprint of its own files besides.
 
     Attributes:
         subject: the model's name and how it computes, or whose masks these are.
@@ -52,13 +53,15 @@ class ResultStore:
     Args:
         folder: a new one, or one of an earlier start with the same settings.
         settings: of this evaluation.
+        predictions: folder of the masks that are scored, where they are not a model's.
 
     Raises:
         Sam2Error: the folder holds something else, or cannot be written.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, predictions: Path | None = None) -> None:
         self.folder = folder
+        self._predictions = predictions
         with self.writable():
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / "settings.json"
@@ -71,18 +74,28 @@ class ResultStore:
             with replacing(file) as partial:
                 partial.write_bytes(_SETTINGS.dump_json(settings, indent=1))
 
-    def get(self, job: Job) -> Result | None:
-        """The result of a job that was done before."""
-        path = self._path(job.protocol, job.case.name)
-        return from_json(path.read_bytes()) if path.is_file() else None
+    def inputs(self, job: Job) -> str:
+        """The fingerprint of what a job's result is made from, at this moment."""
+        return job_fingerprint(job, self._predictions)
 
-    def put(self, result: Result) -> None:
-        """Keep a result."""
+    def get(self, job: Job, inputs: str) -> Result | None:
+        """The result of a job that was done before, with the same inputs."""
+        path = self._path(job.protocol, job.case.name)
+        return from_json(path.read_bytes(), inputs) if path.is_file() else None
+
+    def all_of(self, jobs: Sequence[Job]) -> tuple[Result, ...]:
+        """The results of those jobs that were ever done, with inputs that are still the same."""
+        kept = (job for job in jobs if self._path(job.protocol, job.case.name).is_file())
+        found = (self.get(job, self.inputs(job)) for job in kept)
+        return tuple(each for each in found if each is not None)
+
+    def put(self, result: Result, inputs: str) -> None:
+        """Keep a result, with the fingerprint of its inputs as they were before it was made."""
         path = self._path(result.protocol, result.name)
         with self.writable():
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as partial:
-                partial.write_bytes(to_json(result))
+                partial.write_bytes(to_json(result, inputs))
 
     @contextmanager
     def writable(self) -> Iterator[None]:

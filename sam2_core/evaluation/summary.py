@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam2_core.evaluation.images import MEAN_CLICKS, TARGETS
+from sam2_core.evaluation.images import TARGETS
 from sam2_core.evaluation.metrics import Curve, roc_auc
+from sam2_core.evaluation.options import MEAN_CLICKS, Options
 from sam2_core.evaluation.results import (
     INTERACTIVE,
     Cost,
@@ -51,13 +52,33 @@ def shown(cell: Cell) -> str:
     return str(cell)
 
 
-def tables(results: Sequence[Result]) -> list[Table]:
-    """Every table for which there are results: the overview of videos first."""
+def counted(number: int, noun: str) -> str:
+    """``1 object``, ``2 objects``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def tables(results: Sequence[Result], options: Options) -> list[Table]:
+    """Every table for which there are results, without columns of which nothing is known."""
+    return [_known(each) for each in _tables(results, options)]
+
+
+def _known(table: Table) -> Table:
+    lines = [*table.rows, *((table.mean,) if table.mean else ())]
+    kept = [place for place in range(len(table.columns)) if any(line[place] is not None for line in lines)]
+
+    def only(line: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return tuple(line[place] for place in kept)
+
+    columns = tuple(table.columns[place] for place in kept)
+    return Table(table.title, columns, tuple(map(only, table.rows)), table.mean and only(table.mean))
+
+
+def _tables(results: Sequence[Result], options: Options) -> list[Table]:
     sequences = [each for each in results if isinstance(each, SequenceResult)]
     interactive = [each for each in results if isinstance(each, InteractiveResult)]
     pictures = [each for each in results if isinstance(each, PictureResult)]
     groups = {each: [found for found in sequences if found.protocol is each] for each in Protocol}
-    found: list[Table] = [_pictures(pictures)] if any(each.instances for each in pictures) else []
+    found: list[Table] = [_pictures(pictures, options)] if any(each.instances for each in pictures) else []
     if sequences:
         found.append(_overview({each: group for each, group in groups.items() if group}))
     if interactive:
@@ -70,12 +91,13 @@ _RIVALS = ("first mask copied, J&F", "no memory, J&F")
 
 
 def _overview(groups: dict[Protocol, list[SequenceResult]]) -> Table:
-    columns = ("videos", "objects", "J&F", "J", "F", *_RIVALS, "object score AUC", "frames/s", "peak MiB")
+    columns = ("protocol", "videos", "objects", "J&F", "J", "F", *_RIVALS, "object score AUC", "frames/s", "peak MiB")
     rows = []
     for protocol, group in groups.items():
         objects = [each for result in group for each in result.objects]
         scores = _mean_scores(objects)
-        rows.append((protocol.title, len(objects), *scores, presence_auc(objects), *_costs(r.cost for r in group)))
+        costs = _costs(r.cost for r in group)
+        rows.append((protocol.title, len(group), len(objects), *scores, presence_auc(objects), *costs))
     return Table("Videos", columns, tuple(rows))
 
 
@@ -83,7 +105,7 @@ def _by_sequence(protocol: Protocol, group: Sequence[SequenceResult]) -> Table:
     columns = ("sequence", "J&F", "J", "F", *_RIVALS, "frames/s", "peak MiB")
     rows = tuple((each.name, *_mean_scores(each.objects), *_costs([each.cost])) for each in group)
     objects = [each for result in group for each in result.objects]
-    mean = (f"mean of {len(objects)} objects", *_mean_scores(objects), *_costs(r.cost for r in group))
+    mean = (f"mean of {counted(len(objects), 'object')}", *_mean_scores(objects), *_costs(r.cost for r in group))
     return Table(f"Videos, {protocol.title}", columns, rows, mean)
 
 
@@ -125,25 +147,38 @@ def _costs(costs: Iterable[Cost | None]) -> tuple[Cell, Cell]:
     return sum(each.frames for each in known) / seconds if seconds else None, round(peak / 2**20) if peak else None
 
 
-def interactive_means(results: Sequence[InteractiveResult], protocol: Protocol) -> list[tuple[float, float]]:
-    """J&F and seconds of annotation after 1, 2, ... frames: means over objects."""
+@dataclass(frozen=True, slots=True)
+class MeanRound:
+    """Means over all objects after some frames got clicks; ``copied`` is J&F of those frames' masks, copied onwards."""
+
+    j_and_f: float
+    copied: float | None
+    annotation_seconds: float
+
+
+def interactive_means(results: Sequence[InteractiveResult], protocol: Protocol) -> list[MeanRound]:
+    """After 1, 2, ... frames."""
     objects = [each for result in results if result.protocol is protocol for each in result.objects]
-    rounds = zip(*(each.rounds for each in objects), strict=True)
     return [
-        (float(np.mean([(r.j + r.f) / 2 for r in each])), float(np.mean([r.annotation_seconds for r in each])))
-        for each in rounds
+        MeanRound(
+            float(np.mean([r.j_and_f for r in each])),
+            _mean(r.copied for r in each if r.copied is not None),
+            float(np.mean([r.annotation_seconds for r in each])),
+        )
+        for each in zip(*(each.rounds for each in objects), strict=True)
     ]
 
 
 def _interactive(results: Sequence[InteractiveResult]) -> Table:
-    columns, columns_of_rows, means = ["frames with clicks"], [], []
+    columns, cells, means = ["frames with clicks"], [], list[Cell]()
     for protocol in INTERACTIVE:
         found = interactive_means(results, protocol)
         if found:
-            columns += [f"{protocol.value}, J&F", "seconds of annotation"]
-            columns_of_rows += [[j_and_f for j_and_f, _ in found], [seconds for _, seconds in found]]
-            means += [_mean(j_and_f for j_and_f, _ in found), None]
-    rows = tuple((str(n), *cells) for n, cells in enumerate(zip(*columns_of_rows, strict=True), start=1))
+            columns += [f"{protocol.value}, J&F", "clicked masks copied, J&F", "seconds of annotation"]
+            cells += [[r.j_and_f for r in found], [r.copied for r in found], [r.annotation_seconds for r in found]]
+            copied = _mean(r.copied for r in found if r.copied is not None)
+            means += [_mean(r.j_and_f for r in found), copied, None]
+    rows = tuple((str(n), *row) for n, row in enumerate(zip(*cells, strict=True), start=1))
     speed, peak = _costs(each.cost for each in results)
     title = f"Videos, interactive ({shown(speed)} frames/s, peak {shown(peak)} MiB)"
     return Table(title, tuple(columns), rows, (f"mean of 1 to {len(rows)}", *means))
@@ -159,9 +194,9 @@ def mean_iou_after(instances: Sequence[InstanceScore], click: int) -> float:
     return float(np.mean([each.clicks[click - 1] for each in instances]))
 
 
-def _pictures(results: Sequence[PictureResult]) -> Table:
+def _pictures(results: Sequence[PictureResult], options: Options) -> Table:
     instances = [each for result in results for each in result.instances]
-    most = max(len(each.clicks) for each in instances)
+    most = options.picture_clicks
 
     def mean(score: Callable[[InstanceScore], float]) -> float:
         return float(np.mean([score(each) for each in instances]))
@@ -186,4 +221,4 @@ def _pictures(results: Sequence[PictureResult]) -> Table:
         rows.append((f"clicks to an IoU of {target:.2f}, at most {most} (NoC{100 * target:.0f})", needed, ""))
     speed, peak = _costs(each.cost for each in results)
     rows += [("clicks and boxes a second", speed, ""), ("peak memory, MiB", peak, "")]
-    return Table(f"Pictures, {len(instances)} objects", ("measure", "model", "without a model"), tuple(rows))
+    return Table(f"Pictures, {counted(len(instances), 'object')}", ("measure", "model", "without a model"), tuple(rows))

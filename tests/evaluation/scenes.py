@@ -99,7 +99,8 @@ def coco(root: Path, *, sides: tuple[int, ...] = (36, 20)) -> Path:
     annotations = {
         "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
         "annotations": [
-            {"image_id": 7, "iscrowd": int(n == len(sides)), "segmentation": [each]} for n, each in enumerate(corners)
+            {"id": 100 + n, "image_id": 7, "iscrowd": int(n == len(sides)), "segmentation": [each]}
+            for n, each in enumerate(corners)
         ],
     }
     (root / "annotations.json").write_text(json.dumps(annotations))

@@ -23,7 +23,9 @@ class TwoSquares:
 
     def read(self):
         masks = (scenes.square(), scenes.square(top=4, left=40, side=20))
-        return MaskedPicture(scenes.picture(0), tuple(Instance(n, mask) for n, mask in enumerate(masks, start=1)))
+        return MaskedPicture(
+            scenes.picture(0), tuple(Instance(n, str(n), mask) for n, mask in enumerate(masks, start=1))
+        )
 
 
 def test_every_object_gets_all_its_clicks():
@@ -31,7 +33,7 @@ def test_every_object_gets_all_its_clicks():
     assert [len(score.clicks) for score in result.instances] == [7, 7]
     assert all(score.oracle >= score.clicks[0] for score in result.instances)
     assert result.cost.frames == 2 * (7 + 1)
-    assert from_json(to_json(result)) == result
+    assert from_json(to_json(result, "made from"), "made from") == result
 
 
 def test_a_perfect_mask_gets_no_more_clicks():
@@ -40,7 +42,7 @@ def test_a_perfect_mask_gets_no_more_clicks():
 
         def read(self):
             small = scenes.square(side=4)  # well inside of what a click gives, and nobody cares about the rest
-            return MaskedPicture(scenes.picture(0), (Instance(1, small, ignored=~small),))
+            return MaskedPicture(scenes.picture(0), (Instance(1, "1", small, ignored=~small),))
 
     result = evaluate_picture(fake_model(), Certain(), Options(), STUDIO)
     assert result.instances[0].clicks == (1.0,) * MEAN_CLICKS
@@ -53,6 +55,7 @@ def test_ignored_pixels_count_for_nothing(tmp_path):
     ignoring = find_data(tmp_path, ignored=128).pictures[0]
     scores = [evaluate_picture(fake_model(), each, Options(), STUDIO).instances for each in (counted, ignoring)]
     assert [len(each) for each in scores] == [2, 1]
+    assert [[each.object_name for each in found] for found in scores] == [["128", "255"], ["255"]]
     # The answer reaches over the object's edge, where the ignored border is.
     assert scores[1][0].clicks[0] > scores[0][1].clicks[0]
 
@@ -87,7 +90,7 @@ def test_the_table_has_means_over_objects_not_pictures():
             return MaskedPicture(scenes.picture(0), ())
 
     results = [evaluate_picture(fake_model(), each, Options(), STUDIO) for each in (TwoSquares(), Empty())]
-    (table,) = tables(results)
+    (table,) = tables(results, Options())
     assert table.title == "Pictures, 2 objects"
     (first, *_), instances = table.rows, results[0].instances
     assert first[1] == pytest.approx(np.mean([each.clicks[0] for each in instances]))

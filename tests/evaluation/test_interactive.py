@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from sam2_core.evaluation.baselines import copied_onwards
 from sam2_core.evaluation.interactive import annotation_seconds, evaluate_interactively
 from sam2_core.evaluation.layouts import find_data
 from sam2_core.evaluation.options import Options
 from sam2_core.evaluation.results import Protocol, from_json, to_json
 from sam2_core.evaluation.summary import tables
+from sam2_core.rle import Rle
 from sam2_core.tracking import STUDIO, Tracker
 from tests.evaluation import scenes
 from tests.fakes import fake_model
@@ -51,7 +53,7 @@ def test_offline_every_pass_adds_the_worst_frame(sequence, said):
     (corrected,) = result.objects
     assert [each.annotation_seconds for each in corrected.rounds] == pytest.approx([4.6, 9.2, 13.8])
     assert result.cost.frames == 3 * scenes.FRAMES
-    assert from_json(to_json(result)) == result
+    assert from_json(to_json(result, "made from"), "made from") == result
 
 
 def test_offline_the_worst_frame_is_the_one_with_the_least_iou(sequence, said):
@@ -82,11 +84,30 @@ def test_online_with_nothing_to_correct_is_one_pass(sequence, said):
 
 def test_corrections_help_and_the_table_says_when(sequence):
     results = [run(sequence, protocol, interacted_frames=2) for protocol in (Protocol.OFFLINE, Protocol.ONLINE)]
-    (table,) = tables(results)
+    (table,) = tables(results, Options())
     assert table.columns == (
-        "frames with clicks", "offline, J&F", "seconds of annotation", "online, J&F", "seconds of annotation",
+        "frames with clicks",
+        "offline, J&F", "clicked masks copied, J&F", "seconds of annotation",
+        "online, J&F", "clicked masks copied, J&F", "seconds of annotation",
     )  # fmt: skip
     assert [row[0] for row in table.rows] == ["1", "2"]
     offline = [row[1] for row in table.rows]
     assert table.mean[1] == pytest.approx(np.mean(offline))
     assert offline[1] != offline[0]
+
+
+def test_beside_stand_the_clicked_masks_copied_to_the_frames_after_them(sequence):
+    result = run(sequence, Protocol.OFFLINE, interacted_frames=2)
+    (corrected,) = result.objects
+    # Tracking follows the square, which a still mask does not.
+    assert all(0 < each.copied < each.j_and_f for each in corrected.rounds)
+    (bare,) = run(sequence, Protocol.OFFLINE, interacted_frames=2, baselines=False).objects
+    assert [each.copied for each in bare.rounds] == [None, None]
+    (table,) = tables([run(sequence, Protocol.OFFLINE, interacted_frames=1, baselines=False)], Options())
+    assert table.columns == ("frames with clicks", "offline, J&F", "seconds of annotation")
+
+
+def test_a_copy_lasts_until_the_next_clicked_frame():
+    masks = {frame: Rle.encode(scenes.square(frame)) for frame in range(5)}
+    copies = copied_onwards(masks, (3, 1), 5)
+    assert copies == {1: masks[1], 2: masks[1], 3: masks[3], 4: masks[3]}

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sam2_core.errors import Sam2Error, VideoError
-from sam2_core.evaluation.datasets import SMALLEST_INSTANCE, coco_polygons, paint_polygons
+from sam2_core.evaluation.datasets import SMALLEST_INSTANCE, coco_objects, paint_polygons
 from sam2_core.evaluation.layouts import PROCEDURAL, find_data
 from sam2_core.formats.coco_rle import to_coco
 from sam2_core.rle import Rle
@@ -51,6 +51,7 @@ def test_sav_folders_count_objects_from_one_and_frames_by_name(tmp_path):
     assert not truth.exclusive
     assert {each: sorted(masks) for each, masks in truth.masklets.items()} == {1: [0, 2, 4], 2: [0, 2, 4]}
     assert [truth.masklets[2][frame].area for frame in (0, 2, 4)] == [0, 256, 256]
+    assert [truth.name_of(object_id) for object_id in truth.masklets] == ["000", "001"]
 
 
 def test_a_video_with_masks_on_every_fourth_frame(tmp_path):
@@ -93,7 +94,8 @@ def test_coco_leaves_out_crowds_and_small_objects(tmp_path):
     (found,) = find_data(scenes.coco(tmp_path)).pictures
     (instance,) = found.read().instances
     assert np.count_nonzero(instance.mask) > SMALLEST_INSTANCE
-    assert len(coco_polygons(tmp_path / "annotations.json")["a"]) == 2
+    assert instance.name == "100"
+    assert [each.name for each in coco_objects(tmp_path / "annotations.json")["a.jpg"]] == ["100", "101"]
 
 
 def test_coco_may_have_run_lengths(tmp_path):
@@ -132,7 +134,7 @@ def test_polygons_scale():
 
 def test_a_folder_in_no_layout_names_those_that_are_known(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(Sam2Error, match="in no layout that is known: .*JPEGImages.*frames/, masks/"):
+    with pytest.raises(Sam2Error, match="in no layout that is known: DAVIS, SA-V, .* the word procedural"):
         find_data(tmp_path)
     with pytest.raises(Sam2Error, match="there is no folder"):
         find_data(tmp_path / "nowhere")
@@ -176,3 +178,11 @@ def test_procedural_clips_are_always_the_same_and_lose_their_object():
         assert visible[-1]
         assert visible.count(False) >= 3
         np.testing.assert_array_equal(video[7], clip.open()[7])
+
+
+def test_objects_of_several_masks_of_one_picture_are_named_after_the_masks(tmp_path):
+    scenes.labelled_pictures(tmp_path)
+    (tmp_path / "masks" / "a.png").rename(tmp_path / "masks" / "a_1.png")
+    scenes.write_labels(tmp_path / "masks", {"a_2": scenes.square() * 7})
+    (found,) = find_data(tmp_path, ignored=128).pictures
+    assert [each.name for each in found.read().instances] == ["a_1:255", "a_2:7"]

@@ -1,5 +1,7 @@
 """Masks that somebody made are scored as ours are; what is missing is named."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,39 @@ def test_what_is_missing_or_does_not_fit_is_named(tmp_path, sequence):
     scenes.write_labels(tmp_path / "some" / "square", {"00002": np.ones((2, 2))})
     with pytest.raises(VideoError, match="64 x 48 pixels; '00002.png' .* is 2 x 2"):
         score_predictions(tmp_path / "some", sequence)
+
+
+def folders(root, values):
+    """Predictions for both objects of SA-V's clip, in folders of these names."""
+    for name, shape in values.items():
+        scenes.write_labels(root / "clip" / name, {"00002": shape})
+    return root
+
+
+def test_folders_are_found_by_name_whatever_other_folders_there_are(tmp_path):
+    sequence = find_data(scenes.sav_folders(tmp_path / "data")).sequences[0]
+    first, second = (scenes.square(2, top=10 + 12 * object_id) for object_id in (0, 1))
+    found = folders(tmp_path / "found", {"000": first, "001": second, "002": first})
+    assert [each.curve.mean_j for each in score_predictions(found, sequence).objects] == [1.0, 1.0]
+    # Truth without an object 000 begins with 001, though the predictions begin with 000.
+    shutil.rmtree(tmp_path / "data" / "Annotations_6fps" / "clip" / "000")
+    (second_only,) = score_predictions(found, sequence).objects
+    assert (second_only.object_name, second_only.curve.mean_j) == ("001", 1.0)
+
+
+def test_a_missing_folder_is_named_as_the_data_name_it(tmp_path):
+    sequence = find_data(scenes.sav_folders(tmp_path / "data")).sequences[0]
+    found = folders(tmp_path / "found", {"001": scenes.square(2), "002": scenes.square(2)})
+    with pytest.raises(VideoError, match="the predictions for 'clip' have no folder '000'"):
+        score_predictions(found, sequence)
+
+
+def test_values_that_are_no_objects_are_told(tmp_path, sequence):
+    binary = {name: mask * 255 for name, mask in scenes.labels_of_square().items()}
+    scenes.write_labels(tmp_path / "found" / "square", binary)
+    result = score_predictions(tmp_path / "found", sequence)
+    assert result.objects[0].curve.mean_j == 0
+    assert "its predictions, whose values are 0, 255; a pixel of an object has its id, 1." in result.warning
+    # One frame that shows the object is enough for the values to be meant.
+    scenes.write_labels(tmp_path / "found" / "square", {"00001": scenes.square(1)})
+    assert score_predictions(tmp_path / "found", sequence).warning is None

@@ -8,14 +8,13 @@ from html.parser import HTMLParser
 import pytest
 
 from sam2_core.evaluation.charts import Bar, Line, bar_chart, line_chart
-from sam2_core.evaluation.export import Summary, write_csv, write_json
+from sam2_core.evaluation.export import Summary, write_frames, write_json, write_scores
 from sam2_core.evaluation.images import evaluate_picture
 from sam2_core.evaluation.interactive import evaluate_interactively
 from sam2_core.evaluation.layouts import find_data
 from sam2_core.evaluation.options import Options
 from sam2_core.evaluation.report import write_report
-from sam2_core.evaluation.results import Protocol
-from sam2_core.evaluation.runner import Evaluation
+from sam2_core.evaluation.results import Failure, Protocol
 from sam2_core.evaluation.semi_supervised import evaluate_sequence
 from sam2_core.evaluation.store import Settings
 from sam2_core.evaluation.summary import tables
@@ -25,6 +24,7 @@ from tests.fakes import fake_model
 
 OPTIONS = Options(interacted_frames=2)
 SETTINGS = Settings("<toy>", "0123", "a & b", OPTIONS)
+BROKEN = Failure(Protocol.BOX, "<cow>", "no <picture>")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,10 @@ def results(tmp_path_factory):
         evaluate_interactively(model, sequence, Protocol.ONLINE, OPTIONS, STUDIO),
         evaluate_picture(model, picture, OPTIONS, STUDIO),
     )
+
+
+def summary(results, missing=0, failures=()):
+    return Summary(SETTINGS, missing, failures, ("half of it is <missing>",), tuple(tables(results, OPTIONS)))
 
 
 class Sources(HTMLParser):
@@ -58,7 +62,7 @@ class Sources(HTMLParser):
 
 
 def test_the_page_loads_nothing_and_shows_everything(tmp_path, results):
-    write_report(tmp_path / "report.html", SETTINGS, Evaluation(results, 0, 3), tables(results))
+    write_report(tmp_path / "report.html", summary(results, missing=3, failures=(BROKEN,)), results)
     page = (tmp_path / "report.html").read_text()
     read = Sources()
     read.feed(page)
@@ -69,29 +73,62 @@ def test_the_page_loads_nothing_and_shows_everything(tmp_path, results):
     assert "Evaluation of <toy>" in text
     assert "On a & b" in text
     assert "Not finished: 3 jobs" in text
+    assert "<cow>, box on the first frame: no <picture>" in text
+    assert "half of it is <missing>" in text
     for title in ("first mask given", "one click on the first frame", "interactive", "pictures"):
         assert f"In pictures: {title}" in text
-    # Bars and a curve for each of two protocols, two charts for interaction, two for pictures.
-    assert read.opened.count("svg") == 2 * 2 + 2 + 2
+    # A curve for each of two protocols, two charts for interaction, two for pictures; and bars for each of two.
+    assert read.opened.count("svg") == 2 + 2 + 2
+    assert page.count('<ul class="bars"') == 2
 
 
-def test_every_number_is_in_the_csv(tmp_path, results):
-    write_csv(tmp_path / "scores.csv", results)
-    with (tmp_path / "scores.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_number_of_objects_is_in_the_csv(tmp_path, results):
+    write_scores(tmp_path / "scores.csv", results, 20)
+    rows = rows_of(tmp_path / "scores.csv")
     assert {row["protocol"] for row in rows} == {"mask", "1-click", "offline", "online", "images"}
-    found = {(row["protocol"], row["measure"]): float(row["value"]) for row in rows if row["object"] == "1"}
+    found = {(row["protocol"], row["measure"]): float(row["value"]) for row in rows if row["object"]}
     assert found["mask", "copied_j"] == pytest.approx(results[0].objects[0].copied.mean_j, abs=1e-5)
     assert found["offline", "j_after_2_frames"] == pytest.approx(results[2].objects[0].rounds[1].j, abs=1e-5)
+    assert found["offline", "j_and_f_after_2_frames"] == pytest.approx(
+        results[2].objects[0].rounds[1].j_and_f, abs=1e-5
+    )
+    assert found["online", "copied_j_and_f_after_1_frames"] == pytest.approx(
+        results[3].objects[0].rounds[0].copied, abs=1e-5
+    )
+    assert found["images", "noc85"] == 20
+    assert {row["object"] for row in rows if row["protocol"] == "images"} == {"100", ""}
     assert found["images", "iou_filled_box"] == pytest.approx(results[4].instances[0].geometry.filled_box, abs=1e-5)
 
 
+def test_every_number_of_frames_is_in_another_csv(tmp_path, results):
+    write_frames(tmp_path / "frames.csv", results)
+    rows = rows_of(tmp_path / "frames.csv")
+    assert {row["protocol"] for row in rows} == {"mask", "1-click", "offline", "online"}
+    (tracked,) = results[0].objects
+    mine = {int(row["frame"]): row for row in rows if row["protocol"] == "mask"}
+    # The last frame has an object score, but does not count.
+    assert sorted(mine) == list(range(1, scenes.FRAMES))
+    assert (mine[scenes.FRAMES - 1]["j"], mine[scenes.FRAMES - 1]["visible"]) == ("", "1")
+    for place, frame in enumerate(tracked.curve.frames):
+        assert float(mine[frame]["j"]) == pytest.approx(tracked.curve.j[place], abs=1e-5)
+        assert float(mine[frame]["memoryless_f"]) == pytest.approx(tracked.memoryless.f[place], abs=1e-5)
+        assert float(mine[frame]["object_score"]) == pytest.approx(tracked.presence.scores[place], abs=1e-5)
+    (corrected,) = results[2].objects
+    after = [float(row["f"]) for row in rows if row["protocol"] == "offline"]
+    assert after == pytest.approx(corrected.curve.f, abs=1e-5)
+
+
 def test_the_tables_are_in_the_json(tmp_path, results):
-    write_json(tmp_path / "summary.json", Summary(SETTINGS, 0, tuple(tables(results))))
+    write_json(tmp_path / "summary.json", summary(results))
     document = json.loads((tmp_path / "summary.json").read_text())
     assert document["settings"]["subject"] == "<toy>"
     titles = [table["title"] for table in document["tables"]]
-    assert titles[:2] == ["Pictures, 1 objects", "Videos"]
+    assert titles[:2] == ["Pictures, 1 object", "Videos"]
     videos = document["tables"][1]
     row = dict(zip(videos["columns"], videos["rows"][0], strict=True))
     assert row["J"] == pytest.approx(results[0].objects[0].curve.mean_j)

@@ -1,14 +1,22 @@
 """An evaluation can be stopped and gone on with, runs in processes and on a cluster, and always says the same."""
 
+import contextlib
 import functools
+import os
+import signal
+import subprocess
 import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from sam2_core.errors import Sam2Error
-from sam2_core.evaluation.backends import in_processes, on_ray
+from sam2_core.errors import CheckpointError, Sam2Error
+from sam2_core.evaluation.backends import in_processes, in_this_process, on_ray
+from sam2_core.evaluation.inputs import job_fingerprint
 from sam2_core.evaluation.jobs import default_protocols, perform, plan
 from sam2_core.evaluation.layouts import find_data
 from sam2_core.evaluation.options import ModelChoice, Options, Predictions, fingerprint, loaded
@@ -104,10 +112,8 @@ def test_results_of_something_else_are_not_mixed_in(tmp_path):
 
 
 def test_a_name_from_a_strangers_file_stays_in_the_folder(tmp_path, jobs, choice):
-    from dataclasses import replace
-
     result = replace(perform(choice, Options(), jobs[0]), name="../../../etc/passwd")
-    ResultStore(tmp_path / "out", SETTINGS).put(result)
+    ResultStore(tmp_path / "out", SETTINGS).put(result, "made from")
     (written,) = (tmp_path / "out" / "results").rglob("*.json")
     assert written.parent == tmp_path / "out" / "results" / "mask"
 
@@ -135,10 +141,125 @@ def test_processes_say_what_one_process_says(jobs, choice):
     assert scores(evaluate(jobs, work, backend=in_processes(2))) == scores(evaluate(jobs, work))
 
 
-def test_an_error_in_a_process_is_told_as_it_is(jobs, choice, tmp_path):
-    (tmp_path / "davis" / "Annotations" / "480p" / "cow" / "00002.png").write_text("no picture")
-    with pytest.raises(Sam2Error, match="'00002.png' is not a picture"):
-        evaluate(jobs, functools.partial(perform, choice, Options()), backend=in_processes(2))
+def assert_one_failed(done):
+    assert [result.name for result in done.results] == ["bear", "cow"]
+    (failure,) = done.failures
+    assert (failure.protocol, failure.name) == (Protocol.MASK, "camel")
+    assert "'00002.png' is not a picture" in failure.reason
+    assert done.missing == 0
+
+
+def test_a_damaged_file_fails_its_own_sequence_alone(jobs, choice, tmp_path):
+    (tmp_path / "davis" / "Annotations" / "480p" / "camel" / "00002.png").write_text("no picture")
+    work = functools.partial(perform, choice, Options())
+    assert_one_failed(evaluate(jobs, work))
+    assert_one_failed(evaluate(jobs, work, backend=in_processes(2)))
+
+
+def test_without_its_model_nothing_goes_on(jobs):
+    missing = ModelChoice("nowhere.safetensors", device="cpu")
+    for backend in (in_this_process, in_processes(2)):
+        with pytest.raises(CheckpointError, match="nowhere"):
+            evaluate(jobs, functools.partial(perform, missing, Options()), backend=backend)
+
+
+def test_a_failure_is_not_kept(tmp_path, jobs, choice):
+    mask = tmp_path / "davis" / "Annotations" / "480p" / "camel" / "00002.png"
+    whole = mask.read_bytes()
+    mask.write_text("no picture")
+    work = functools.partial(perform, choice, Options())
+    assert len(evaluate(jobs, work, store=ResultStore(tmp_path / "out", SETTINGS)).failures) == 1
+    mask.write_bytes(whole)
+    again = evaluate(jobs, work, store=ResultStore(tmp_path / "out", SETTINGS))
+    assert (again.resumed, len(again.results), again.failures) == (2, 3, ())
+
+
+def test_a_fingerprint_is_of_all_that_a_result_is_made_from(tmp_path, jobs):
+    job = jobs[1]
+    prints = [job_fingerprint(job, None)]
+    assert job_fingerprint(job, None) == prints[0]
+    prints.append(job_fingerprint(replace(job, case=replace(job.case, ignored=255)), None))
+    prints.append(job_fingerprint(replace(job, protocol=Protocol.BOX), None))
+    prints.append(job_fingerprint(job, tmp_path / "found"))
+    scenes.write_labels(tmp_path / "found" / "camel", {"00001": scenes.square()})
+    prints.append(job_fingerprint(job, tmp_path / "found"))
+    for folder in ("JPEGImages", "Annotations"):
+        file = min((tmp_path / "davis" / folder / "480p" / "camel").iterdir())
+        file.write_bytes(file.read_bytes())
+        prints.append(job_fingerprint(job, None))
+        file.rename(file.with_stem("99999"))
+        prints.append(job_fingerprint(job, None))
+    assert len(set(prints)) == len(prints)
+    other = job_fingerprint(jobs[0], tmp_path / "found")
+    scenes.write_labels(tmp_path / "found" / "camel", {"00002": scenes.square()})
+    assert job_fingerprint(jobs[0], tmp_path / "found") == other
+
+
+_WAITS = """
+import sys, time
+from pathlib import Path
+from sam2_core.evaluation.backends import in_processes
+
+def work(job):
+    Path(job).write_text("begun")
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(in_processes(2)(work, sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A process with two workers that work for ten minutes, and the files that tell that they have begun."""
+    (tmp_path / "waits.py").write_text(_WAITS)
+    begun = [tmp_path / "one", tmp_path / "two"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "waits.py", *begun], env=environment, stderr=subprocess.PIPE, start_new_session=True
+    )
+    yield process, begun
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def members(group):
+    """Processes of a group that are alive."""
+    states = (stat.read_text().rpartition(")")[2].split() for stat in Path("/proc").glob("[0-9]*/stat"))
+    return [state for state in states if state[2] == str(group) and state[0] != "Z"]
+
+
+def eventually(true):
+    """Whether something becomes true in a minute and a half."""
+    for _ in range(900):
+        with contextlib.suppress(OSError):
+            if true():
+                return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_workers_end_with_a_parent_that_is_killed(waiting):
+    process, begun = waiting
+    assert eventually(lambda: all(each.exists() for each in begun))
+    assert len(members(process.pid)) >= 3
+    process.kill()
+    process.wait()
+    assert eventually(lambda: not members(process.pid))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_an_early_interrupt_of_the_terminal_is_not_heard_by_workers(waiting):
+    process, begun = waiting
+    assert eventually(lambda: len(members(process.pid)) >= 4)  # with the one that counts shared resources
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does, while the workers still import
+    told = process.stderr.read().decode()
+    assert process.wait() != 0
+    assert told.count("KeyboardInterrupt") == 1
+    assert told.count("Traceback") == 1
+    assert not all(each.exists() for each in begun)
 
 
 @pytest.fixture
@@ -166,10 +287,16 @@ def test_a_cluster_says_what_one_process_says(jobs, choice, cluster):
 
 
 @pytest.mark.slow
-def test_an_error_on_a_cluster_is_told_as_it_is(jobs, choice, cluster, tmp_path):
-    (tmp_path / "davis" / "Annotations" / "480p" / "cow" / "00002.png").write_text("no picture")
-    with pytest.raises(Sam2Error, match="'00002.png' is not a picture"):
-        evaluate(jobs, functools.partial(perform, choice, Options()), backend=on_ray(cluster))
+def test_a_damaged_file_fails_its_own_sequence_on_a_cluster_too(jobs, choice, cluster, tmp_path):
+    (tmp_path / "davis" / "Annotations" / "480p" / "camel" / "00002.png").write_text("no picture")
+    assert_one_failed(evaluate(jobs, functools.partial(perform, choice, Options()), backend=on_ray(cluster)))
+
+
+@pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1", "no-such-host.invalid:6379", "[::1]:1"])
+def test_an_address_at_which_nobody_answers_is_told_at_once(jobs, address):
+    pytest.importorskip("ray", reason="Ray is not installed; it is the extra [cluster]")
+    with pytest.raises(Sam2Error, match="no cluster at"):
+        list(on_ray(address)(functools.partial(perform, None, Options()), jobs))
 
 
 def test_without_ray_the_extra_is_named(jobs, monkeypatch):

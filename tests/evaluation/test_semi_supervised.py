@@ -53,8 +53,9 @@ def test_every_protocol_answers_every_frame(sequence, protocol):
     (tracked,) = result.objects
     assert result.protocol is protocol
     assert all(len(curve.j) == 4 for curve in (tracked.curve, tracked.copied, tracked.memoryless))
+    assert tracked.presence.frames == tuple(range(1, scenes.FRAMES))
     assert len(tracked.presence.scores) == scenes.FRAMES - 1
-    assert from_json(to_json(result)) == result
+    assert from_json(to_json(result, "made from"), "made from") == result
 
 
 def test_baselines_can_be_left_out(sequence):
@@ -75,6 +76,8 @@ def test_objects_begin_where_they_first_show(tmp_path):
     result = evaluated(sequence)
     # Of the annotated frames 0, 2 and 4 one counts; the second object's first frame is that one.
     assert [each.curve.frames for each in result.objects] == [(2,), (2,)]
+    assert [each.object_name for each in result.objects] == ["000", "001"]
+    assert {each.object_name for each in result.snapshots} <= {"000", "001"}
     assert [len(each.presence.scores) for each in result.objects] == [2, 1]
 
 
@@ -107,10 +110,12 @@ def test_the_object_score_is_compared_with_truth():
 def test_tables_put_baselines_beside_and_mean_over_objects(tmp_path):
     root = scenes.sav_folders(tmp_path / "sav")
     results = [evaluated(find_data(root).sequences[0])]
-    overview, by_sequence = tables(results)
-    assert overview.columns[:5] == ("videos", "objects", "J&F", "J", "F")
+    overview, by_sequence = tables(results, Options())
+    assert overview.columns[:6] == ("protocol", "videos", "objects", "J&F", "J", "F")
+    assert "object score AUC" not in overview.columns  # nothing disappears, so that there is none
     assert by_sequence.mean[0] == "mean of 2 objects"
     objects = results[0].objects
     assert by_sequence.mean[2] == pytest.approx(np.mean([each.curve.mean_j for each in objects]))
-    assert overview.rows[0][2] == pytest.approx(np.mean([each.curve.j_and_f for each in objects]))
+    assert overview.rows[0][1:3] == (1, 2)
+    assert overview.rows[0][3] == pytest.approx(np.mean([each.curve.j_and_f for each in objects]))
     assert (shown(None), shown(0.12345), shown(26.44), shown(3)) == ("–", "0.123", "26.4", "3")
