@@ -9,6 +9,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +25,7 @@ from sam2_core.errors import Sam2Error
 _Job = TypeVar("_Job")
 _Answer = TypeVar("_Answer")
 _CONNECT_SECONDS = 10.0
+_RAY_SECONDS = 60.0
 
 
 class Backend(Protocol):
@@ -131,7 +134,9 @@ def _connect(address: str) -> Any:
         raise Sam2Error(
             "--ray needs Ray, which is not installed; pip install 'masklet-studio[cluster]', here and on the cluster."
         ) from error
-    _knock(address)
+    if address != "local":
+        _knock(address)
+        _rehearse(address)
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False if address == "local" else None)
     except Exception as error:  # a plain one where a node does not start, and many kinds where there is none
@@ -149,6 +154,16 @@ def _knock(address: str) -> None:
         socket.create_connection((place[1], int(place[2])), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, getattr(error, "strerror", None) or "nobody answers") from error
+
+
+def _rehearse(address: str) -> None:
+    """Refuse an address at which something else answers; Ray would wait for ever, and cannot be told to stop."""
+    code = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False)"
+    line = [sys.executable, "-c", code, address]
+    try:  # whatever else goes wrong, the real attempt tells
+        subprocess.run(line, timeout=_RAY_SECONDS, check=False, capture_output=True)  # noqa: S603  (no shell)
+    except subprocess.TimeoutExpired as error:
+        raise _no_cluster(address, f"no answer that Ray understands in {_RAY_SECONDS:.0f} seconds") from error
 
 
 def _no_cluster(address: str, reason: str) -> Sam2Error:
