@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -44,14 +43,12 @@ def _parts(value: object) -> Iterator[str]:
 
 
 def _files(place: Path) -> Iterator[str]:
-    """A file, or all files in a folder, by name."""
+    """A file, or all in a folder and its folders, by name: no layout is deeper, and links may lead in circles."""
     if not place.is_dir():
         yield _file(place.name, place)
         return
-    for folder, folders, names in os.walk(place):
-        folders.sort()  # which os.walk follows
-        for name in sorted(names):
-            path = Path(folder, name)
+    for path in sorted((*place.glob("*"), *place.glob("*/*"))):
+        if not path.name.startswith(".") and path.is_file():
             yield _file(path.relative_to(place).as_posix(), path)
 
 

@@ -191,6 +191,11 @@ def test_a_fingerprint_is_of_all_that_a_result_is_made_from(tmp_path, jobs):
         file.rename(file.with_stem("99999"))
         prints.append(job_fingerprint(job, None))
     assert len(set(prints)) == len(prints)
+    (tmp_path / "elsewhere" / "camel").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "camel" / "001").symlink_to(tmp_path / "found" / "camel")
+    linked = job_fingerprint(job, tmp_path / "elsewhere")
+    scenes.write_labels(tmp_path / "found" / "camel", {"00001": scenes.square()})
+    assert job_fingerprint(job, tmp_path / "elsewhere") != linked
     other = job_fingerprint(jobs[0], tmp_path / "found")
     scenes.write_labels(tmp_path / "found" / "camel", {"00002": scenes.square()})
     assert job_fingerprint(jobs[0], tmp_path / "found") == other
