@@ -52,6 +52,14 @@ test('a run over the end of a row is a span in each row', () => {
   assert.deepEqual(spans, [[0, 2, 4], [1, 0, 4]]);
 });
 
+test('masks are the same where all their runs are', () => {
+  const runs = Uint32Array.of(2, 3, 4);
+  assert.ok(canvas.sameRuns(runs, Uint32Array.of(2, 3, 4)));
+  assert.ok(!canvas.sameRuns(runs, Uint32Array.of(2, 4, 3)));
+  assert.ok(!canvas.sameRuns(runs, Uint32Array.of(2, 3)));
+  assert.ok(!canvas.sameRuns(Uint32Array.of(2, 3), runs));
+});
+
 test('the bounds of several masks hold them all, and nothing has none', () => {
   assert.deepEqual(canvas.boundsOfRuns([runs(5, 1, 10), runs(10, 1, 5)], 4), { x: 1, y: 1, width: 2, height: 2 });
   assert.equal(canvas.boundsOfRuns([runs(16)], 4), null);

@@ -5,7 +5,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -138,6 +138,20 @@ def test_brush_and_eraser_send_the_whole_mask_once(canvas: Open) -> None:
     assert (~painted & erased).sum() == 0
 
 
+def test_a_stroke_that_changes_no_pixel_leaves_everything_as_it_is(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    before = tab.page.evaluate("host.state.prompts")
+    tab.press("b", "[", "[", "[")
+    tab.click(SKY, button="right")  # erases where nothing is
+    tab.click(RED_BALL)  # paints where all is painted
+    tab.press("n")
+    tab.click(SKY, button="right")
+    assert tab.said("mask") == []
+    assert tab.page.evaluate("host.state.prompts") == before
+    expect(tab.page.locator(".message")).to_be_hidden()
+
+
 def test_each_prompt_can_be_deleted(canvas: Open) -> None:
     tab = canvas()
     tab.click(RED_BALL)
@@ -259,6 +273,38 @@ def test_a_click_on_a_painting_says_that_the_model_draws_anew(canvas: Open) -> N
     message.get_by_text("Undo").click()
     tab.settle()
     expect(chips).to_have_text(["Painted"])
+
+
+def test_a_press_goes_through_a_message_and_news_gives_way_to_it(canvas: Open) -> None:
+    tab = canvas("?step=0&frames=20")
+    tab.press("t")
+    message = tab.page.locator(".message")
+    expect(message).to_contain_text("Click an object first")
+    bounds = message.bounding_box()
+    assert bounds
+    x, y = bounds["x"] + 40, bounds["y"] + bounds["height"] / 2
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    expect(message).to_be_hidden()
+    tab.page.mouse.move(*tab.at((0.99, 0.99)), steps=4)
+    tab.page.mouse.up()
+    tab.wait_for("box")
+
+
+def test_a_press_goes_through_a_remedy_which_stays(canvas: Open) -> None:
+    tab = canvas()
+    tab.click(RED_BALL)
+    tab.press("b")
+    tab.drag((0.16, 0.5), (0.4, 0.5))
+    message = tab.page.locator(".message")
+    expect(message).to_contain_text("What you paint is the whole mask")
+    bounds = message.bounding_box()
+    assert bounds
+    tab.page.mouse.click(bounds["x"] + 40, bounds["y"] + bounds["height"] / 2)
+    tab.wait_for("mask", 2)
+    message.get_by_text("Undo").click()
+    assert len(tab.wait_for("undo")) > 0
+    assert len(tab.said("mask")) == 2  # its button is no place to paint
 
 
 def test_undo_and_redo_select_the_object_they_are_about(canvas: Open) -> None:
@@ -732,6 +778,64 @@ def test_anywidget_gets_the_same_canvas_and_can_close_it(widget: CanvasPage) -> 
     ]
     widget.page.evaluate("widget.close()")
     assert widget.page.evaluate("[widget.el.childElementCount, widget.listeners.size]") == [0, 0]
+
+
+JEALOUS = """() => {
+    const cell = document.body.appendChild(document.createElement('button'));
+    const studio = widget.el.lastChild;
+    window.taken = 0;
+    window.leave = () => cell.focus({ preventScroll: true });
+    window.hasKeys = () => document.activeElement === studio && studio.shadowRoot.activeElement.matches('.studio');
+    document.addEventListener('mousedown', (event) => { event.preventDefault(); leave(); taken += 1; });
+}"""
+"""A page that takes the keys at every press that reaches it, as JupyterLab does."""
+
+
+@pytest.mark.parametrize("place", [".stage", ".side", ".toolbar", ".status"])
+def test_every_press_gives_the_widget_the_keys_and_stays_in_it(widget: CanvasPage, place: str) -> None:
+    widget.page.evaluate(JEALOUS)
+    part = widget.page.locator(place).last
+    part.scroll_into_view_if_needed()
+    bounds = part.bounding_box()
+    assert bounds
+    at = (bounds["x"] + bounds["width"] / 2, bounds["y"] + bounds["height"] / 2)
+    presses: list[tuple[Literal["left", "middle", "right"], str | None]] = [
+        ("right", None), ("left", "Shift"), ("middle", None), ("right", "Shift"), ("left", None),
+    ]  # fmt: skip
+    for button, modifier in presses:
+        widget.page.evaluate("leave()")
+        assert not widget.page.evaluate("hasKeys()")
+        if modifier:
+            widget.page.keyboard.down(modifier)
+        widget.page.mouse.click(*at, button=button)
+        if modifier:
+            widget.page.keyboard.up(modifier)
+        assert (button, modifier, widget.page.evaluate("[hasKeys(), taken]")) == (button, modifier, [True, 0])
+
+
+def test_a_finger_that_draws_gives_the_widget_the_keys(canvas: Open) -> None:
+    tab = canvas(has_touch=True)
+    tab.page.evaluate("document.body.appendChild(document.createElement('button')).focus()")
+    assert tab.page.evaluate("document.activeElement.id") == ""
+    fingers = tab.page.context.new_cdp_session(tab.page)
+    for kind, places in (("Start", AROUND_BLUE[:1]), ("Move", AROUND_BLUE[1:]), ("End", ())):
+        points = [dict(zip("xy", tab.at(place), strict=True)) for place in places]
+        fingers.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    tab.wait_for("box")
+    assert tab.page.evaluate("document.activeElement.id") == "canvas"
+
+
+def test_a_name_that_is_edited_keeps_the_keys_when_it_is_pressed(widget: CanvasPage) -> None:
+    widget.page.locator(".studio").last.focus()
+    widget.page.keyboard.press("n")
+    widget.wait("widget.values.selected === 1")
+    widget.page.evaluate(JEALOUS)
+    widget.page.keyboard.press("F2")
+    name = widget.page.get_by_label("Name of the object").last
+    name.click(button="right")
+    widget.page.keyboard.press("x")
+    expect(name).to_have_value(re.compile("x"))
+    assert widget.page.evaluate("taken") == 0
 
 
 def test_frame_and_selection_are_shared_with_the_model(widget: CanvasPage) -> None:

@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.canvas_tab import PATIENCE, Place
 from tests.browser.studio import CLIP, browsing
@@ -20,6 +20,7 @@ FRAMES, SIZE = 12, (427, 240)
 RABBIT: Place = (0.36, 0.6)
 GRASS: Place = (0.1, 0.9)
 STONE: tuple[Place, Place] = ((0.62, 0.4), (0.99, 0.66))
+Button = Literal["left", "middle", "right"]
 SETUP = f"""
 import numpy as np
 from PIL import Image
@@ -33,6 +34,11 @@ with open_video({str(CLIP)!r}) as video:
 SHOW = "w = SegmentationWidget(frames, height=600)\nw"
 CELL = 2
 """Where tests write their code."""
+CELLS = "jupyterapp.shell.currentWidget.content.widgets.map(({ model }) => [model.id, model.type])"
+SELECTED_CELLS = """() => {
+    const { content } = jupyterapp.shell.currentWidget;
+    return content.widgets.flatMap((cell, index) => (content.isSelectedOrActive(cell) ? [index] : []));
+}"""
 STAND_IN = "img[class^=masklet-]"
 
 
@@ -128,6 +134,29 @@ def test_mouse_keys_and_code_see_the_same(notebook: Notebook) -> None:
     notebook.settle()
     assert notebook.page.evaluate("sessions[0].objects.map(({ name }) => name)") == ["Object 1", "stone"]
     assert notebook.frame() == 6
+
+
+@pytest.mark.parametrize("held", [[], ["Shift"]])
+@pytest.mark.parametrize("button", ["left", "middle", "right"])
+def test_every_press_takes_the_keys_from_jupyterlab(notebook: Notebook, button: Button, held: list[str]) -> None:
+    notebook.page.locator(".jp-Cell .cm-content").nth(CELL).click()
+    notebook.page.keyboard.press("Shift+Enter")  # the focus goes to the next cell, where x, b, m and z are commands
+    notebook.wait(f"{CELLS}.length === 4 && document.activeElement.matches('.jp-Cell.jp-mod-active')")
+    assert notebook.page.evaluate(SELECTED_CELLS) == [3]
+    notebook.page.locator(".stage").scroll_into_view_if_needed()
+    before = notebook.page.evaluate(CELLS)
+    for key in held:
+        notebook.page.keyboard.down(key)
+    notebook.click((0.5, 0.3), button=button)
+    for key in held:
+        notebook.page.keyboard.up(key)
+    assert notebook.page.evaluate(SELECTED_CELLS) == [1]
+    notebook.press("x", "z", "m")
+    for name in ("Clicks take away", "Outlines only"):
+        expect(notebook.button(name)).to_have_attribute("aria-pressed", "true")
+    notebook.press("b")
+    expect(notebook.button("Brush")).to_have_attribute("aria-pressed", "true")
+    assert notebook.page.evaluate(CELLS) == before
 
 
 def test_tracking_a_correction_and_a_reload(notebook: Notebook) -> None:

@@ -85,6 +85,11 @@ export function runsFromPixels(pixels) {
   return Uint32Array.from(runs);
 }
 
+/** Whether two masks from `runsFromPixels` are the same. @param {Uint32Array} a @param {Uint32Array} b */
+export function sameRuns(a, b) {
+  return a.length === b.length && a.every((run, i) => run === b[i]);
+}
+
 /** Pixels of foreground. @param {Uint32Array} runs */
 export function areaOfRuns(runs) {
   let area = 0;
@@ -786,7 +791,7 @@ class Stage {
     this.pointer = null; // where the mouse is
     this.cursor = null; // where the keys' cursor is, in fractions of the frame
     this.band = null; // a box that is being drawn
-    this.stroke = null; // the object being painted: {obj, frame, color}
+    this.stroke = null; // the object being painted: {obj, frame, color, runs}, with the runs that were there before
     this.hovered = null; // marks that show their cross
     this.selected = null;
     this.clicked = null; // where and when the last click was
@@ -1012,10 +1017,10 @@ class Stage {
       willReadFrequently: true,
     });
     const image = this.paper.createImageData(this.frame.width, this.frame.height);
-    const runs = session.mask(obj, frame);
-    if (runs) fillRuns(new Uint32Array(image.data.buffer), runs, pixelOf(color, 255));
+    const pixels = new Uint32Array(image.data.buffer);
+    fillRuns(pixels, session.mask(obj, frame) ?? [], pixelOf(color, 255));
     this.paper.putImageData(image, 0, 0);
-    this.stroke = { obj, frame, color };
+    this.stroke = { obj, frame, color, runs: runsFromPixels(pixels) };
     this.studio.refresh('masks', 'marks');
   }
 
@@ -1127,7 +1132,7 @@ function pressGesture(studio, start, { button, shiftKey }) {
   };
 }
 
-/** Paints or erases; all of it is sent at the end. @returns {Gesture} */
+/** Paints or erases; all of it is sent at the end, if it changed anything. @returns {Gesture} */
 function strokeGesture(studio, start, { button, shiftKey }) {
   const { stage } = studio;
   const erase = studio.tool === 'eraser' || button === 2 || shiftKey;
@@ -1145,8 +1150,9 @@ function strokeGesture(studio, start, { button, shiftKey }) {
       for (const step of steps.length ? steps : [event]) extend(stage.at(step));
     },
     end() {
-      const { obj, frame } = stage.stroke;
-      studio.paintMask(obj, frame, stage.endStroke());
+      const { obj, frame, runs } = stage.stroke;
+      const painted = stage.endStroke();
+      if (!sameRuns(painted, runs)) studio.paintMask(obj, frame, painted); // else what was said stays as it is
     },
     cancel() {
       stage.cancelStroke();
@@ -1194,6 +1200,7 @@ class Tools {
     on('pointerup', this.up);
     on('pointercancel', this.cancel);
     on('pointerleave', this.leave);
+    on('mousedown', (event) => event.button === 1 && event.preventDefault()); // it pans the view; nothing else scrolls
     on('wheel', this.wheel, { passive: false });
     on('contextmenu', (event) => {
       event.preventDefault();
@@ -1220,11 +1227,11 @@ class Tools {
   begin(at, event) {
     if (event.button === 1 || this.handPressed) {
       this.handUsed = true;
-      event.preventDefault();
       return panGesture(this.stage, at);
     }
     if (event.button > 2 || !this.studio.mayChange()) return null;
     this.studio.player.pause();
+    this.studio.messages.hideNews();
     if (this.studio.isPainting) return strokeGesture(this.studio, at, event);
     const { mark, onBadge } = this.stage.markAt(at);
     this.studio.selectMark(mark);
@@ -2309,12 +2316,18 @@ class MessageBar {
     this.remedy.textContent = remedy?.text ?? '';
     this.remedy.hidden = !remedy;
     this.press = remedy?.press;
+    this.isNews = kind === 'note' && !remedy;
     this.timer = setTimeout(() => this.hide(), kind === 'error' || remedy ? 15000 : 6000);
   }
 
   act() {
     this.hide();
     this.press();
+  }
+
+  /** Work goes on: what only had to be said goes, an error or a remedy stays. */
+  hideNews() {
+    if (this.isNews) this.hide();
   }
 
   /** @returns {boolean} whether there was anything to hide */
@@ -2407,6 +2420,7 @@ const GLANCE = 1500; // milliseconds in which a frame is looked at
 const CURSOR = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CURSOR_STEP = { near: 6, far: 30 }; // CSS pixels, without and with Shift
 const KERNEL_SILENT = 'The kernel has not answered for half a minute. If no cell is running, reload the page.';
+const TEXT_FIELD = 'input:not([type=range], [type=color])';
 const FIRST_COLOR = '#3d8bfd'; // of an object that the host has not made yet
 
 /** One canvas: what the user sees and does now, over what the session knows. */
@@ -2472,7 +2486,7 @@ class Studio {
       class: 'studio', tabindex: 0, role: 'application', 'aria-label': 'Masklet Studio',
       'data-lm-suppress-shortcuts': 'true', 'data-jp-suppress-context-menu': 'true',
       onkeydown: (event) => this.keyDown(event), onkeyup: (event) => this.keyUp(event),
-      onmousedown: (event) => this.keepFocus(event),
+      onpointerdown: (event) => this.takeKeys(event), onmousedown: (event) => this.keepKeys(event),
       onpointerup: (event) => event.target.type === 'range' && this.focus(),
     },
     this.toolbar.element,
@@ -2834,7 +2848,6 @@ class Studio {
 
   /** @param {number | null} obj @param {number} frame @param {Uint32Array} runs all that is painted now */
   async paintMask(obj, frame, runs) {
-    if (runs.length === 1 && !this.session.mask(obj, frame)) return; // erased where there was nothing
     const target = obj ?? (await this.promptedObject());
     if (target === null) return;
     const replaced = this.session.prompt(target, frame);
@@ -3219,19 +3232,24 @@ class Studio {
     return this.element.matches(':focus-within');
   }
 
+  /**
+   * Whatever is pressed, with any button, finger or pen, the keys are the studio's from then on: a page that keeps a
+   * press from moving the focus would run its own commands. A text field takes them by itself.
+   */
+  takeKeys({ target }) {
+    if (!target.matches(TEXT_FIELD) && !target.closest('dialog')) this.focus();
+  }
+
   /** A button pressed by the mouse leaves the keys where they are: space plays, it does not press the button again. */
-  keepFocus(event) {
-    if (!event.target.closest('button') || event.target.closest('dialog')) return;
-    event.preventDefault();
-    this.focus();
+  keepKeys(event) {
+    if (event.target.closest('button') && !event.target.closest('dialog')) event.preventDefault();
   }
 
   /** No key reaches the page around; single keys would run its commands. */
   keyDown(event) {
     event.stopPropagation();
     const target = event.target;
-    const isText = target.matches('input:not([type=range], [type=color]), textarea');
-    if (isText || target.closest('dialog')) return;
+    if (target.matches(TEXT_FIELD) || target.closest('dialog')) return;
     const name = keyName(event);
     if (name === ' ' && !target.matches('button')) {
       event.preventDefault();
@@ -3381,6 +3399,7 @@ export default {
     themes.observe(document.body, { attributeFilter: ['data-jp-theme-light', 'data-vscode-theme-kind'] });
     const standIn = `.${model.get('_stand_in_class')}`;
     const hidden = h('style', {}, `.jp-OutputArea-child:has(${standIn}), ${standIn} { display: none !important; }`);
+    place.addEventListener('mousedown', (event) => event.stopPropagation()); // JupyterLab would select cells by it
     el.append(hidden, still, place);
     return () => {
       endings.forEach((end) => end());
