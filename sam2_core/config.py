@@ -106,15 +106,15 @@ POCKET = ModelConfig(
     embed_dim=32,
     num_heads=1,
     stages=(1, 2, 4, 2),
-    global_blocks=(),
-    windows=(8, 8, 16, 8),
+    global_blocks=(4, 5, 6, 7, 8),
+    windows=(8, 8, 8, 8),
     background_size=16,
-    image_size=256,
+    image_size=320,
     model_dim=128,
     decoder_mlp_dim=512,
     memory_layers=2,
     memory_mlp_dim=512,
-    stability_limit=0.92,  # 1 - 0.02 * 256 / 64
+    stability_limit=0.936,  # 1 - 0.02 * 256 / 80
 )
 """Our own small model: the same architecture with small numbers, trained by this project and shipped with it."""
 
