@@ -115,6 +115,7 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
         self._stand_in = StandIn()
         super().__init__(layout=layout, _stand_in_class=self._stand_in.css_class)
         self._relay = Relay(session, self.send, self._note, self._take_still)
+        self._stand_in.after_cells(self._relay.settle)
         self._end = weakref.finalize(self, session.close)  # also when the kernel ends
         self._note()
         self.on_msg(lambda _widget, message, _buffers: self._relay.hear(message))
@@ -193,8 +194,6 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
             raise
         finally:
             self._relay.catch_up()
-            if not self.session.tracking:
-                self._take_still()  # now: what runs a notebook without people does not wait until things have settled
         if self.progress is not None and self.progress.message:
             raise Sam2Error(self.progress.message)
         return self.progress
@@ -244,9 +243,10 @@ class SegmentationWidget(SessionVerbs, anywidget.AnyWidget):
     def __repr__(self) -> str:
         video, document = self.session.video, self.session.document
         frames = "a picture" if video.is_image else counted(len(video), "frame")
+        closed = "" if self._end is not None and self._end.alive else ", closed"
         return (
             f"<SegmentationWidget {video.name!r}: {frames} of {video.width} x {video.height}, "
-            f"{counted(len(document.objects), 'object')}, {self.session.model_name}>"
+            f"{counted(len(document.objects), 'object')}, {self.session.model_name}{closed}>"
         )
 
     def _ipython_display_(self) -> None:

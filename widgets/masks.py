@@ -42,7 +42,10 @@ class ObjectMasks(Mapping[int, BoolMask]):
             stretch: BoolMask = self._masks.to_numpy([self.object_id], self._masks.frames(frame))[0]
             return stretch
         if not isinstance(frame, Hashable) or frame not in self._masklet:
-            raise KeyError(f"object {self.object_id} has no mask on frame {frame!r:.60}; click it there, or track it.")
+            every = self._masks.frames(slice(None))
+            if frame not in every:
+                raise KeyError(f"the clip has frames 0 to {len(every) - 1}; got frame {frame!r:.60}.")
+            raise KeyError(f"object {self.object_id} has no mask on frame {frame}; click it there, or track it.")
         return self._masklet[frame].mask.decode()
 
     def __iter__(self) -> Iterator[int]:

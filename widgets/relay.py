@@ -75,6 +75,12 @@ class Relay:
             self._tell_news()
         self._changed()
 
+    def settle(self) -> None:
+        """Let things count as settled now, where they have not been since, and where no tracking goes on."""
+        if self._unsettled and not self._session.tracking:
+            self._unsettled = False
+            self._settled()
+
     def unsettle(self) -> None:
         """Something is new that the session knows nothing of."""
         self._unsettled = True
@@ -105,9 +111,8 @@ class Relay:
         if self._session.news.wait(seen, _QUIET_SECONDS) != seen:
             self._unsettled = True
             self.catch_up()
-        elif self._unsettled and not self._session.tracking:
-            self._unsettled = False
-            self._settled()
+        else:
+            self.settle()
 
     def _tell_news(self) -> None:
         session, conversation, seen = self._session, self._conversation, self._seen

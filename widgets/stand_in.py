@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import uuid
+import weakref
+from collections.abc import Callable
 
 from IPython import get_ipython
 from IPython.display import display
@@ -40,6 +42,21 @@ class StandIn:
         if self._shown not in ("", picture):
             self._shown = picture
             self._publish(update=True)
+
+    @staticmethod
+    def after_cells(take: Callable[[], None]) -> None:
+        """Call a method when a cell has ended, as long as its object lives.
+
+        What runs a notebook without people ends the kernel right after the last cell.
+        """
+        shell, method = get_ipython(), weakref.WeakMethod(take)
+
+        def ended(_result: object) -> None:
+            if (call := method()) is not None:
+                call()
+
+        if shell is not None:
+            shell.events.register("post_run_cell", ended)
 
     def _picture(self, address: str, caption: str) -> str:
         alt = html.escape(caption)

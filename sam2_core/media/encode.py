@@ -122,9 +122,10 @@ class VideoWriter:
             )
         self._shape = frame.shape
         height, width = frame.shape[:2]
-        even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if "420" in self._encoding.pixels:  # colour for two by two pixels at a time
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         with self._failures():
-            picture = av.VideoFrame.from_ndarray(even, format="rgba" if channels == 4 else "rgb24").reformat(
+            picture = av.VideoFrame.from_ndarray(frame, format="rgba" if channels == 4 else "rgb24").reformat(
                 format=self._encoding.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             if self._stream is None:

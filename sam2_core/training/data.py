@@ -177,7 +177,9 @@ def folder_of(root: Path, source: DataSource, *parts: str) -> Path:
     folder = root.joinpath(source.path, *parts)
     if not folder.is_dir():
         inside = "/".join((source.path, *parts))
-        raise Sam2Error(f"there is no folder {inside!r} in {root.name!r}; a {source.kind.value} data set has one.")
+        raise Sam2Error(
+            f"there is no folder {inside!r} in {root.name!r}; data of the kind {source.kind.value} have one."
+        )
     return folder
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sam2_core.errors import VideoError
 from sam2_core.media import VideoWriter, encode_jpeg, open_video
+from sam2_core.media.encode import ANIMATION_ALPHA
 from tests.media.makers import numbered, numbers_of, psnr
 
 
@@ -42,6 +43,15 @@ def test_a_round_trip_keeps_the_picture(tmp_path: Path, height: int, width: int)
         # Odd sides grow by one pixel, at the far end.
         assert (video.height, video.width) == (height + height % 2, width + width % 2)
         assert min(psnr(shown[:height, :width], frame) for shown, frame in zip(video, frames, strict=True)) > 33
+
+
+def test_what_can_have_odd_sides_has_them(tmp_path: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 255, (121, 163, 4), np.uint8)
+    with VideoWriter(tmp_path / "out.mov", 25, ANIMATION_ALPHA) as writer:
+        writer.write(frame)
+    with av.open(str(tmp_path / "out.mov")) as container:
+        (shown,) = container.decode(video=0)
+    assert (shown.to_ndarray(format="rgba") == frame).all()
 
 
 def test_frames_stay_in_order(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from sam2_core.tracking.pixels import (
 
 
 def test_box_corners_come_before_clicks() -> None:
-    tensors = point_tensors(Prompt((Point(0.5, 0.25), Point(1, 0, positive=False)), Box(0, 0.5, 0.25, 1)), POCKET.at_size(256))
+    tensors = point_tensors(
+        Prompt((Point(0.5, 0.25), Point(1, 0, positive=False)), Box(0, 0.5, 0.25, 1)), POCKET.at_size(256)
+    )
     assert tensors.points_bn2.tolist() == [[[0, 128], [64, 256], [128, 64], [256, 0]]]
     assert tensors.labels_bn.tolist() == [[2, 3, 1, 0]]
 
