@@ -51,7 +51,7 @@ def test_an_annotation_from_the_first_click_to_the_export(studio: Open, tmp_path
     with open_video(CLIP) as video:
         assert tab.known("clip") == {
             "name": CLIP.name, "width": video.width, "height": video.height,
-            "frames": len(video), "rate": video.fps, "still": False,
+            "frames": len(video), "rate": video.fps, "still": False, "notice": "",
         }  # fmt: skip
     tab.go_to(MIDDLE)
 
