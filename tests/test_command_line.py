@@ -130,7 +130,7 @@ def assert_as_tracked(out: Path, results: dict[int, FrameResult]) -> None:
             frame, object_id, *scores = next(written)
             assert (frame, object_id) == (str(frame_index), str(found.object_id))
             assert all(re.fullmatch(r"-?\d+\.\d{6}", score) for score in scores)
-            # Half a unit for the rounding, and two for another process, whose sums in float32 may end in other last bits.
+            # Half a unit for rounding, and two for another process, whose float32 sums may end in other last bits.
             exact = [found.predicted_iou, found.object_score]
             assert [float(score) for score in scores] == pytest.approx(exact, abs=2.5e-6, rel=0)
     assert list(written) == []
