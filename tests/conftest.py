@@ -1,6 +1,7 @@
 """What every test may rely on: fixed seeds, the shared data where it is at hand, a browser where there is one."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -34,6 +35,15 @@ def seeds() -> None:
     """Every test starts from the same random numbers."""
     random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For comparing with another process that has one thread: with two, sums in float32 end in other last bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

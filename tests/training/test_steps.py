@@ -237,6 +237,7 @@ def one_of_two(rank, folder):
         dist.destroy_process_group()
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_have_the_gradient_of_one_with_all_clips(tmp_path):
     mp.spawn(one_of_two, (tmp_path,), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
@@ -248,5 +249,5 @@ def test_two_processes_have_the_gradient_of_one_with_all_clips(tmp_path):
         for one, both, other in zip(alone, together, theirs[3], strict=True):
             assert (one is None) == (both is None)
             if one is not None:
-                assert (both - one).norm() <= 1e-3 * one.norm() + 1e-7  # sums in float32, in another order
+                assert (both - one).norm() <= 1e-4 * one.norm() + 1e-7
                 assert torch.equal(both, other)
