@@ -897,12 +897,12 @@ def test_without_a_kernel_there_is_a_picture(widget: CanvasPage) -> None:
     widget.wait("widget.el.querySelector('img')?.src.startsWith('data:image/gif') && !widget.el.lastChild.clientHeight")
 
 
-def test_a_kernel_that_is_gone_is_said(widget: CanvasPage) -> None:
+@pytest.mark.parametrize("keys", ["n p Enter", "Home"], ids=["click", "go to a frame"])
+def test_a_kernel_that_is_gone_is_said(widget: CanvasPage, keys: str) -> None:
     widget.page.evaluate("() => { widget.model.send = () => { throw new Error('Cannot send'); }; }")
     widget.page.locator(".studio").last.focus()
-    widget.page.keyboard.press("n")
-    widget.page.keyboard.press("p")
-    widget.page.keyboard.press("Enter")
+    for key in keys.split():
+        widget.page.keyboard.press(key)
     expect(widget.page.locator(".message").last).to_contain_text("The kernel that had this widget is gone")
     assert widget.errors == []
 

@@ -733,7 +733,7 @@ class Pictures {
 
   async request(frame) {
     const answer = await this.link.ask('frame', { frame }, 30_000);
-    if (!answer?.buffers?.length) throw new Error('no picture came');
+    if (!answer?.buffers?.length) throw new Error('no picture came', { cause: answer?.op });
     return pictureOf(answer.buffers[0]);
   }
 
@@ -2590,7 +2590,8 @@ class Studio {
       if (!this.player.isPlaying) this.present(frame, picture);
       if (this.following && !this.pictures.transport.frameUrl) return; // the host sends them
       this.pictures.prefetch([frame + 1, frame - 1].filter((near) => near >= 0 && near < this.session.clip.frames));
-    } catch {
+    } catch ({ cause }) {
+      if (cause === 'error') return; // the host's own words are on show
       this.messages.say(`Frame ${frame} could not be loaded; check the connection and go to it again.`, 'error');
     }
   }
