@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sam2_core.training.checkpoint import WEIGHTS
+from sam2_core.training.processes import is_first
 from sam2_core.training.recipe_file import read_recipe, recipe_names
 from sam2_core.training.trainer import train
 
@@ -60,5 +61,6 @@ def run(args: argparse.Namespace) -> int:
         Sam2Error: something is wrong with the recipe or the data.
     """
     folder = train(read_recipe(args.recipe, args.changes), args.data, args.run)
-    sys.stderr.write(f"done: {folder / WEIGHTS}\n")
+    if is_first():
+        sys.stderr.write(f"done: {folder / WEIGHTS}\n")
     return 0

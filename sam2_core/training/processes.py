@@ -99,6 +99,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
+def is_first() -> bool:
+    """Whether this process is the one that talks, also before and after they are :func:`joined`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def own_device(device: torch.device) -> torch.device:
     """The GPU of this process, where each has one."""
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device
