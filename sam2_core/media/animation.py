@@ -12,7 +12,7 @@ from PIL import Image
 from sam2_core.errors import VideoError
 from sam2_core.media.pictures import open_picture, to_rgb
 from sam2_core.media.sequential import SequentialReader
-from sam2_core.media.source import MediaLimits, RgbFrame, plausible_fps
+from sam2_core.media.source import MediaLimits, RgbFrame, cut_off, plausible_fps
 
 
 def is_animated(image: Image.Image) -> bool:
@@ -27,6 +27,9 @@ class AnimationSource:
         path: an existing file for which :func:`is_animated` holds.
         limits: what is accepted.
 
+    Attributes:
+        notice: what people should know of a file that is cut off, in a sentence; else empty.
+
     Raises:
         VideoError: no frame can be decoded, or there are too many of them.
     """
@@ -34,6 +37,7 @@ class AnimationSource:
     def __init__(self, path: Path, limits: MediaLimits) -> None:
         decoder = _AnimationDecoder(path, limits)
         self.count, seconds = decoder.scan()
+        self.notice = cut_off(f"only {self.count}") if decoder.is_broken else ""
         self.fps = plausible_fps(self.count / seconds if seconds > 0 else 0.0)
         self._reader = SequentialReader(decoder, limits.window_bytes)
         self.height, self.width = self._reader.read(0).shape[:2]
@@ -50,6 +54,7 @@ class AnimationSource:
 class _AnimationDecoder:
     def __init__(self, path: Path, limits: MediaLimits) -> None:
         self.name = path.name
+        self.is_broken = False
         self._path = path
         self._limits = limits
 
@@ -83,8 +88,12 @@ class _AnimationDecoder:
                 try:
                     image.seek(index)
                     image.load()
-                except Exception:  # EOFError after the last frame; on bad bytes whatever happens to go wrong
+                except EOFError:  # after the last frame
+                    return
+                except Exception:  # on bad bytes whatever happens to go wrong
+                    self.is_broken = True
                     return
                 if image.size != size:  # a GIF may draw outside its own canvas
+                    self.is_broken = True
                     return
                 yield image

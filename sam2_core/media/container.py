@@ -22,7 +22,7 @@ from sam2_core.media.extent import declared_bytes
 from sam2_core.media.ffmpeg import decode, open_stream
 from sam2_core.media.orientation import Orientation
 from sam2_core.media.sequential import SequentialReader
-from sam2_core.media.source import MediaLimits, RgbFrame, plausible_fps
+from sam2_core.media.source import MediaLimits, RgbFrame, cut_off, plausible_fps
 
 # The loop filter changes pixels and never whether a frame decodes.
 _SCAN_OPTIONS = {"skip_loop_filter": "all"}
@@ -131,8 +131,7 @@ class _FrameIndex:
         count = len(self.stamps)
         if (declared_bytes(path) or 0) <= path.stat().st_size or 0 < self.claimed <= count:
             return ""
-        found = f"{count} of about {self.claimed}" if self.claimed else f"only {count}"
-        return f"{found} frames can be read: the file seems cut off; copy or upload it again if it should be whole."
+        return cut_off(f"{count} of about {self.claimed}" if self.claimed else f"only {count}")
 
     def position(self, frame: av.VideoFrame) -> int | None:
         """Which frame of the video this is, by its time; with times out of order most frames are not found."""

@@ -139,7 +139,8 @@ def _open_file(path: Path, limits: MediaLimits) -> Video:
         container = ContainerSource(path, limits)
         return Video(container, path.name, notice=container.notice)
     if still is None:
-        return Video(AnimationSource(path, limits), path.name)
+        animation = AnimationSource(path, limits)
+        return Video(animation, path.name, notice=animation.notice)
     return Video(ArraySource(still[None], fps=1.0), path.name, is_image=True)
 
 

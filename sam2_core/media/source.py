@@ -30,6 +30,11 @@ def plausible_fps(fps: float) -> float:
     return fps if _LEAST_FPS <= fps <= _MOST_FPS else DEFAULT_FPS
 
 
+def cut_off(found: str) -> str:
+    """What is said of a file that ends too early. ``found``: how many frames there are, such as "only 4"."""
+    return f"{found} frames can be read: the file seems cut off; copy or upload it again if it should be whole."
+
+
 def checked_fps(fps: float) -> float:
     """The frame rate that a person gave.
 

@@ -272,13 +272,16 @@ def test_the_picture_before_an_animation_is_not_part_of_it(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png"])
-def test_an_animation_cut_off_gives_the_frames_that_are_there(tmp_path: Path, suffix: str) -> None:
+def test_an_animation_cut_off_gives_the_frames_that_are_there_and_says_so(tmp_path: Path, suffix: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (10, 48, 64, 3), dtype=np.uint8)
     path = save_animation(tmp_path / f"moving.{suffix}", list(noise))
+    with open_video(path) as video:
+        assert (len(video), video.notice) == (10, "")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with open_video(path) as video:
         assert 4 <= len(video) <= 5
         assert len(list(video)) == len(video)
+        assert video.notice.startswith(f"only {len(video)} frames can be read: the file seems cut off")
 
 
 def test_a_frame_outside_its_canvas_ends_the_animation(tmp_path: Path) -> None:
