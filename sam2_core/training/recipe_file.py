@@ -19,7 +19,7 @@ import tomli
 
 from sam2_core.config import PRESETS
 from sam2_core.errors import Sam2Error
-from sam2_core.training.recipe import Kind, Recipe, Show, Span
+from sam2_core.training.recipe import Kind, Recipe, Show, Span, Stage
 
 T = TypeVar("T")
 Table = dict[str, Any]
@@ -54,6 +54,7 @@ def read_recipe(name: str, changes: Iterable[str] = ()) -> Recipe:
     for change in changes:
         _apply(table, change)
     _check_keys(table)
+    _check_shared(table)
     recipe = _build(Recipe, _inherit(table), "")
     _check(recipe)
     return recipe
@@ -85,6 +86,14 @@ def _check_keys(table: Table) -> None:
                 f"a recipe has no {key}; it has {', '.join(known)}, and for all stages {', '.join(_SHARED)}. "
                 f"Stages have keys of their own: {', '.join(f'{name}.steps' for name in names)}."
             )
+
+
+def _check_shared(table: Table) -> None:
+    """What is said for all stages is named as it stands in the file, not as a key of the first stage."""
+    kinds = get_type_hints(Stage)
+    for key in _SHARED:
+        if key in table:
+            _build(kinds[key], table[key], key)
 
 
 def _text(name: str) -> str:
