@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from sam2_core.cli.progress import progress
 from sam2_core.cli.prompt_arguments import BoxArgument, Click, MaskArgument, prompts_for
-from sam2_core.config import PRESETS
+from sam2_core.config import POCKET, PRESETS
 from sam2_core.device import PrecisionChoice, choose_device, choose_precision
 from sam2_core.errors import Cancelled, Sam2Error
 from sam2_core.formats import ResultsFolder
@@ -114,7 +114,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--image-size", type=image_size, metavar="N",
         help="pixels per side that the model sees, a multiple of 32: less is faster and coarser "
-        "(default: the model's own, 1024 for official ones and 256 for pocket)",
+        f"(default: the model's own, 1024 for official ones and {POCKET.image_size} for pocket)",
     )  # fmt: skip
     group.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto",

@@ -28,7 +28,7 @@ PROCEDURAL = "procedural"
 
 EXPECTED = """\
 procedural                       clips with disappearances, drawn from a fixed seed
-splits.json, images/, vos/       this project's data
+splits.json, images/, vos/       the data of pocket's model card, with lists of what to use
 JPEGImages*/, Annotations*/      DAVIS (palette PNGs), or SA-V's val and test (a folder for each object)
 frames/, masks/                  one sequence, or a folder of such folders
 NAME.mp4, NAME_manual.json       SA-V's training videos; NAME/ may hold the frames instead
@@ -91,7 +91,7 @@ def find_data(root: Path, ignored: int | None = None) -> DataSet:
 
 
 def _studio(root: Path, ignored: int | None) -> DataSet:
-    """This project's own data: what ``splits.json`` says is for evaluation, and sequences with one object each."""
+    """The data of pocket's model card: what ``splits.json`` says is for evaluation, sequences with one object each."""
     if not (root / "splits.json").is_file():
         return DataSet()
     split = read_splits(root)
@@ -101,7 +101,7 @@ def _studio(root: Path, ignored: int | None) -> DataSet:
     pictures = {Path(each.name).stem: each for each in _coco(folder, ignored).pictures} if wanted else {}
     absent = [name for name in wanted if name not in pictures] + [n for n in names if not (videos / n).is_dir()]
     if absent:
-        raise Sam2Error(f"splits.json lists {absent[0]!r}, which is not in {root.name!r}; copy the data again.")
+        raise Sam2Error(f"splits.json lists {absent[0]!r}, which is not in {root.name!r}; correct the list or add it.")
     sequences = (_frames_and_masks(videos / name, ignored) for name in names)
     return DataSet(tuple(each for each in sequences if each), tuple(pictures[name] for name in wanted))
 
