@@ -249,6 +249,7 @@ def test_a_notebook_that_keeps_its_widgets_shows_the_picture_once(notebook: Note
     notebook.run(CELL, "w._take_still()")
     last = value(notebook, "w._still")
     notebook.save()
+    notebook.save()  # JupyterLab gathers the widgets' state while it saves, and may be too late for the first
     notebook.end_kernel()
     notebook.load()
     notebook.wait("document.querySelector('.jp-OutputArea-output img:not([class])')?.naturalWidth > 0")
