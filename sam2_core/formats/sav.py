@@ -96,7 +96,7 @@ def read_sav(document: dict[str, Any], masks: MaskCollection, progress: Progress
     """
     frames = field(document, "masklet", list)
     object_ids = [whole_number(each, "masklet_id") for each in field(document, "masklet_id", list)]
-    stride = _stride(len(frames), masks.frame_count)
+    stride = annotation_stride(len(frames), masks.frame_count)
     for done, entries in enumerate(frames, start=1):
         if not isinstance(entries, list) or len(entries) != len(object_ids):
             raise PromptError(
@@ -109,7 +109,16 @@ def read_sav(document: dict[str, Any], masks: MaskCollection, progress: Progress
         progress(done, len(frames))
 
 
-def _stride(given: int, frame_count: int) -> int:
+def annotation_stride(given: int, frame_count: int) -> int:
+    """From how many frames to how many there are masks: 1 as exported here, 4 as in the dataset.
+
+    Args:
+        given: frames that the document has masks for.
+        frame_count: of the video.
+
+    Raises:
+        PromptError: it is neither.
+    """
     for stride in (1, _DATASET_STRIDE):
         if given == len(range(0, frame_count, stride)):
             return stride

@@ -19,6 +19,8 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 # Pillow knows many more formats, some of which start other programs (EPS); uploads choose among these only.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_ORIENTATION = 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 @contextlib.contextmanager
@@ -61,6 +63,12 @@ def to_rgb(image: Image.Image) -> RgbFrame:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
+
+
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """Height and width of a picture as a viewer shows it, from its header: a camera's quarter turn swaps them."""
+    turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
+    return image.size if turned else (image.height, image.width)
 
 
 class FolderSource:
@@ -111,8 +119,7 @@ class FolderSource:
     def _size(self, path: Path) -> tuple[int, int]:
         try:
             with open_picture(path, self._limits) as image:
-                turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
-                return image.size if turned else (image.height, image.width)
+                return shown_size(image)
         except UnidentifiedImageError as error:
             raise VideoError(f"{path.name!r} is not a picture, whatever its name says; remove it.") from error
 
@@ -122,10 +129,6 @@ class FolderSource:
                 f"all pictures of one clip have one size; {self._paths[0].name!r} is {self.width} x {self.height} and "
                 f"{path.name!r} is {width} x {height}."
             )
-
-
-_ORIENTATION = 0x0112
-_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 def pictures_in(folder: Path) -> list[Path]:

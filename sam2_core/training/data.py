@@ -19,13 +19,13 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from sam2_core.errors import Sam2Error
-from sam2_core.media import PICTURE_SUFFIXES, MediaLimits
-from sam2_core.media.pictures import open_picture, to_rgb
+from sam2_core.evaluation.names import plain, read_list
+from sam2_core.media import MediaLimits, pictures_in
+from sam2_core.media.pictures import open_picture, shown_size, to_rgb
 from sam2_core.training.recipe import DataSource
 
 SMALLEST_AREA = 0.0015
 """Share of the picture below which a mask is noise to a model that sees 256 x 256 pixels."""
-_LABEL_MODES = ("P", "L", "1", "I;16", "I")
 _LARGEST_LIST = 64 * 1024 * 1024
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -154,17 +154,16 @@ def chosen_names(root: Path, source: DataSource, found: Sequence[str]) -> list[s
 def _read_list(path: Path, key: str) -> set[str]:
     if not path.is_file() or path.stat().st_size > _LARGEST_LIST:
         raise Sam2Error(f"there is no list {path.name!r} (or a much too long one) in the folder of --data.")
+    if path.suffix != ".json":
+        return {plain(name) for name in read_list(path)}
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix != ".json":
-            return {line.strip() for line in text.splitlines() if line.strip()}
-        entry = json.loads(text)[key]
+        entry = json.loads(path.read_bytes())[key]
         names = entry.get("train", entry.get("sequences"))
         return {name for name in names if isinstance(name, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Sam2Error(
-            f"{path.name!r} does not list what of {key!r} is for training; expected a name on each line, or JSON as "
-            f'{{"{key}": {{"train": [names]}}}}.'
+            f"{path.name!r} does not list what of {key!r} is for training; expected JSON as "
+            f'{{"{key}": {{"train": [names]}}}}, or a text file with a name on each line.'
         ) from error
 
 
@@ -184,8 +183,12 @@ def folder_of(root: Path, source: DataSource, *parts: str) -> Path:
 
 
 def pictures_by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their names without suffix."""
-    return {each.stem: each for each in sorted(folder.iterdir()) if each.suffix.lower() in PICTURE_SUFFIXES}
+    """The pictures of a folder by their names without suffix, in the order of frames.
+
+    Raises:
+        VideoError: two of them have the same number.
+    """
+    return {each.stem: each for each in pictures_in(folder)}
 
 
 def read_image(path: Path, long_side: int) -> UInt8Array:
@@ -204,14 +207,14 @@ def read_image(path: Path, long_side: int) -> UInt8Array:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture, without decoding it.
+    """Height and width of a picture as it is shown, without decoding it.
 
     Raises:
         Sam2Error: it is missing, damaged, too large or no picture.
     """
     try:
         with open_picture(path, MediaLimits()) as image:
-            return image.height, image.width
+            return shown_size(image)
     except UnidentifiedImageError as error:
         raise Sam2Error(f"{path.name!r} is no picture; take it out of the data.") from error
 
@@ -234,27 +237,6 @@ def shrink_labels(labels: npt.NDArray[np.integer], height: int, width: int) -> n
 def _fitting(width: int, height: int, long_side: int) -> tuple[int, int]:
     scale = min(1.0, long_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def read_labels(path: Path) -> npt.NDArray[np.integer]:
-    """A label map ``[H, W]``: a palette or grey picture whose values are the objects' numbers.
-
-    Raises:
-        Sam2Error: it is missing, damaged, or has colours instead of numbers.
-    """
-    if not path.is_file():
-        raise Sam2Error(f"there is no mask {path.name!r} beside its picture; add it, or leave the picture out.")
-    try:
-        with open_picture(path, MediaLimits()) as image:
-            mode, labels = image.mode, np.asarray(image)
-    except UnidentifiedImageError as error:
-        raise Sam2Error(f"the mask {path.name!r} is no picture; export it again.") from error
-    if mode not in _LABEL_MODES:
-        raise Sam2Error(
-            f"the mask {path.name!r} has colours ({mode}), where a palette or grey PNG is expected whose value is the "
-            "object's number."
-        )
-    return labels.astype(np.int64)
 
 
 def make_scene(image: UInt8Array, layers: Sequence[npt.NDArray[np.integer]]) -> Scene:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sam2_core.errors import Sam2Error
 from sam2_core.evaluation.datasets import coco_segmentations, paint
+from sam2_core.evaluation.sequences import read_label_map
 from sam2_core.training.data import (
     PictureSource,
     Scene,
@@ -21,7 +22,6 @@ from sam2_core.training.data import (
     picture_size,
     pictures_by_stem,
     read_image,
-    read_labels,
 )
 from sam2_core.training.recipe import DataSource
 
@@ -67,7 +67,7 @@ def label_pictures(root: Path, source: DataSource, long_side: int, cache: SceneC
 
     def read(index: int) -> Scene:
         name = names[index]
-        layers = [read_labels(masks / f"{name}{suffix}.png") for suffix in source.suffixes]
+        layers = [read_label_map(masks / f"{name}{suffix}.png") for suffix in source.suffixes]
         return make_scene(read_image(images[name], long_side), layers)
 
     return _cached(source, len(names), read, cache)

@@ -14,8 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sam2_core.errors import Sam2Error
+from sam2_core.errors import PromptError, Sam2Error, VideoError
+from sam2_core.evaluation.sequences import read_label_map
 from sam2_core.formats.coco_rle import from_coco
+from sam2_core.formats.sav import annotation_stride
 from sam2_core.media import open_video
 from sam2_core.training.data import (
     Footage,
@@ -25,14 +27,11 @@ from sam2_core.training.data import (
     folder_of,
     pictures_by_stem,
     read_image,
-    read_labels,
     shrink,
     shrink_labels,
 )
 from sam2_core.training.recipe import DataSource
 
-_SAV_STRIDE = 4
-"""SA-V has masks for every fourth frame of a video."""
 _SAV_SUFFIXES = ("_manual.json", "_auto.json")
 _LARGEST_JSON = 2**28
 """Bytes; the longest of SA-V's videos have a few million."""
@@ -52,9 +51,16 @@ class LabelledFrames:
 
     def read(self, frames: Sequence[int]) -> tuple[Tensor, Tensor]:
         """See :class:`sam2_core.training.data.Footage`."""
-        images = np.stack([read_image(self.frames[index], self.long_side) for index in frames])
-        labels = [shrink_labels(read_labels(self.masks[index]), *images.shape[2:]) for index in frames]
-        return torch.from_numpy(images), _masks(np.stack(labels))
+        images = [read_image(self.frames[index], self.long_side) for index in frames]
+        height, width = images[0].shape[1:]
+        for index, image in zip(frames, images, strict=True):
+            if image.shape[1:] != (height, width):
+                raise VideoError(
+                    f"all frames of {self.name!r} should have one size; {self.frames[index].name!r} has another one "
+                    f"than {self.frames[frames[0]].name!r}."
+                )
+        labels = [shrink_labels(read_label_map(self.masks[index]), height, width) for index in frames]
+        return torch.from_numpy(np.stack(images)), _masks(np.stack(labels))
 
 
 def _masks(labels: npt.NDArray[np.integer]) -> Tensor:
@@ -77,14 +83,24 @@ class SavVideo:
         return len(_masklets(self.masklets))
 
     def read(self, frames: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """See :class:`sam2_core.training.data.Footage`; reading forward is much faster than backward."""
+        """See :class:`sam2_core.training.data.Footage`.
+
+        Raises:
+            Sam2Error: video or masklets are damaged, or do not fit each other.
+        """
+        try:
+            return self._read(frames, _masklets(self.masklets))
+        except PromptError as error:
+            raise Sam2Error(f"{self.masklets.name!r} of {self.video.name!r}: {error}") from error
+
+    def _read(self, frames: Sequence[int], entries: list[list[dict[str, Any]]]) -> tuple[Tensor, Tensor]:
         pictures: dict[int, UInt8Array] = {}
         with open_video(self.video) as video:
-            for index in sorted(set(frames)):
-                pictures[index] = shrink(video[index * _SAV_STRIDE], self.long_side)
+            stride = annotation_stride(len(entries), len(video))
+            for index in sorted(set(frames)):  # reading forward is much faster than backward
+                pictures[index] = shrink(video[index * stride], self.long_side)
             size = video.height, video.width
         images = np.stack([pictures[index] for index in frames])
-        entries = _masklets(self.masklets)
         decoded = [[_decode(each, *size) for each in entries[index]] for index in frames]
         labels = np.stack([[shrink_labels(mask, *images.shape[2:]) for mask in masks] for masks in decoded])
         return torch.from_numpy(images), torch.from_numpy(labels > 0).transpose(0, 1)
@@ -159,7 +175,7 @@ def _sequence(name: str, frames: Path, masks: Path, long_side: int) -> Footage:
     if not frames.is_dir():
         raise Sam2Error(f"the sequence {name!r} has masks but no folder of frames; it needs both.")
     pictures, labels = pictures_by_stem(frames), pictures_by_stem(masks)
-    stems = [stem for stem in labels if stem in pictures]
+    stems = [stem for stem in pictures if stem in labels]
     if not stems:
         raise Sam2Error(f"no frame of the sequence {name!r} has a mask of the same name; check the folder.")
     return LabelledFrames(name, tuple(pictures[s] for s in stems), tuple(labels[s] for s in stems), long_side)
@@ -174,7 +190,7 @@ def sav_videos(root: Path, source: DataSource, long_side: int) -> VideoSource:
         Sam2Error: nothing is left to train on.
     """
     folder = folder_of(root, source)
-    found = {path.stem: path for path in sorted(folder.rglob("*.mp4"))}
+    found = {path.stem: path for path in sorted(folder.rglob("*.mp4")) if not path.name.startswith(".")}
     masklets = {name: each for name, path in found.items() if (each := _description(path)) is not None}
     names = chosen_names(root, source, list(masklets))
     videos = tuple(SavVideo(name, found[name], masklets[name], long_side) for name in names)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sam2_core.errors import Sam2Error
+from sam2_core.errors import Sam2Error, VideoError
 from sam2_core.formats.coco_rle import to_coco
 from sam2_core.media import VideoWriter
 from sam2_core.rle import Rle
@@ -83,6 +83,8 @@ def test_lists_say_what_may_be_trained_on(tmp_path, cache):
     (tmp_path / "train.txt").write_text("d\n")
     with pytest.raises(Sam2Error, match="names 1 of 'pictures' that are not there, such as 'd'"):
         label_pictures(tmp_path, replace(PICTURES, list="train.txt"), SIZE, cache)
+    (tmp_path / "train.txt").write_text("\ufeff# for training\na.png\nc  # and why\n\n", encoding="utf-8")
+    assert label_pictures(tmp_path, replace(PICTURES, list="train.txt"), SIZE, cache).count == 2
     with pytest.raises(Sam2Error, match="no list 'gone.txt'"):
         label_pictures(tmp_path, replace(PICTURES, list="gone.txt"), SIZE, cache)
     (tmp_path / "split.json").write_text("[]")
@@ -99,6 +101,26 @@ def test_coco_masks_overlap_and_crowds_are_left_out(tmp_path, cache):
     assert areas[0] == pytest.approx(36 * 32, rel=0.08)  # a polygon's border pixels may count or not
 
 
+@pytest.mark.parametrize(("orientation", "upright"), [(1, False), (3, False), (6, True), (8, True)])
+def test_coco_masks_lie_on_the_photograph_as_it_is_shown(tmp_path, cache, orientation, upright):
+    photograph = np.full((32, 64, 3), 40, np.uint8)
+    photograph[4:12, 40:56] = 250
+    shown = {1: photograph, 3: photograph[::-1, ::-1], 6: np.rot90(photograph, -1), 8: np.rot90(photograph)}
+    bright = shown[orientation][:, :, 0] > 200
+    rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+    x0, x1, y0, y1 = (int(value) for value in (columns[0], columns[-1], rows[0], rows[-1]))
+    (tmp_path / "coco" / "images").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(photograph).save(tmp_path / "coco" / "images" / "1.png", exif=exif)
+    outline = [[x0, y0, x1, y0, x1, y1, x0, y1]]
+    content = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": [{"image_id": 1, "segmentation": outline}]}
+    (tmp_path / "coco" / "annotations.json").write_text(json.dumps(content))
+    scene = coco_pictures(tmp_path, COCO, SIZE, cache).read(0)
+    assert scene.image.shape[1:] == ((64, 32) if upright else (32, 64))
+    assert torch.equal(scene.mask(scene.regions[0]), scene.image[0] > 200)
+
+
 def test_pictures_that_cannot_be_used(tmp_path, cache):
     with pytest.raises(Sam2Error, match="no folder 'pictures/images'"):
         label_pictures(tmp_path, PICTURES, SIZE, cache)
@@ -106,9 +128,9 @@ def test_pictures_that_cannot_be_used(tmp_path, cache):
     Image.new("RGB", (SIZE, SIZE)).save(tmp_path / "pictures" / "masks" / "a.png")
     (tmp_path / "pictures" / "masks" / "b.png").write_bytes(b"no picture")
     source = label_pictures(tmp_path, PICTURES, SIZE, cache)
-    with pytest.raises(Sam2Error, match=r"'a.png' has colours \(RGB\), where a palette or grey PNG is expected"):
+    with pytest.raises(Sam2Error, match=r"'a.png' has colours; a mask has a palette or greys"):
         source.read(0)
-    with pytest.raises(Sam2Error, match="'b.png' is no picture"):
+    with pytest.raises(Sam2Error, match="'b.png' is not a picture; masks are PNGs whose values are objects' ids"):
         source.read(1)
     (tmp_path / "pictures" / "masks" / "a.png").unlink()
     with pytest.raises(Sam2Error, match=r"no mask 'masks/a.png' for 'a.png'"):
@@ -151,6 +173,39 @@ def test_davis_in_both_layouts(tmp_path, layout):
     assert torch.equal(masks, expected[1])
 
 
+def test_frames_are_in_the_order_of_their_numbers_and_hidden_files_are_none(tmp_path):
+    square = Square()
+    frames, masks = tmp_path / "davis/square/frames", tmp_path / "davis/square/masks"
+    write_sequence(frames, masks, square)
+    for folder in (frames, masks):
+        for index in range(len(square)):
+            (folder / f"{index:05d}.png").rename(folder / f"{index}.png")
+        (folder / "._0.png").write_bytes(b"of macOS")
+    (footage,) = davis_videos(tmp_path, DAVIS, SIZE).videos
+    assert len(footage) == 12
+    expected = square.read(range(12))
+    found = footage.read(range(12))
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+
+
+def test_frames_of_different_sizes_are_refused(tmp_path):
+    write_sequence(tmp_path / "davis/square/frames", tmp_path / "davis/square/masks", Square(frames=3))
+    Image.new("RGB", (SIZE, SIZE // 2)).save(tmp_path / "davis/square/frames/00001.png")
+    (footage,) = davis_videos(tmp_path, DAVIS, SIZE).videos
+    with pytest.raises(VideoError, match=r"of 'square' should have one size; '00001.png' has another .* '00000.png'"):
+        footage.read([0, 1, 2])
+
+
+def test_a_list_of_davis_2016_names_sequences(tmp_path):
+    for name in ("bear", "camel"):
+        write_sequence(tmp_path / f"davis/{name}/frames", tmp_path / f"davis/{name}/masks", Square(frames=2))
+    line = "/JPEGImages/480p/camel/0000{0}.jpg /Annotations/480p/camel/0000{0}.png\n"
+    (tmp_path / "train.txt").write_text(line.format(0) + line.format(1))
+    source = davis_videos(tmp_path, replace(DAVIS, list="train.txt"), SIZE)
+    assert [video.name for video in source.videos] == ["camel"]
+
+
 def test_objects_of_a_frame_are_told_apart_and_void_is_none(tmp_path):
     write_sequence(tmp_path / "davis/two/frames", tmp_path / "davis/two/masks", Square(frames=1))
     labels = np.zeros((SIZE, SIZE), np.uint8)
@@ -169,13 +224,13 @@ def test_davis_without_frames(tmp_path):
         davis_videos(tmp_path, DAVIS, SIZE)
 
 
-def write_sav(folder, frames=9):
+def write_sav(folder, frames=9, stride=4):
     folder.mkdir(parents=True)
     with VideoWriter(folder / "sav_000001.mp4", 24) as writer:
         for index in range(frames):
             writer.write(np.full((SIZE, SIZE, 3), 20 * index, np.uint8))
     masklets = []
-    for index in range(0, frames, 4):
+    for index in range(0, frames, stride):
         first, second = np.zeros((SIZE, SIZE), bool), np.zeros((SIZE, SIZE), bool)
         first[: 8 + index], second[:, : 10 + index] = True, True
         masklets.append([to_coco(Rle.encode(first)), to_coco(Rle.encode(second))])
@@ -190,6 +245,24 @@ def test_sav_has_masks_on_every_fourth_frame(tmp_path):
     assert images.shape == (2, 3, SIZE, SIZE)
     assert images.float().mean(dim=(1, 2, 3)).tolist() == pytest.approx([160, 0], abs=4)
     assert masks.sum(dim=(2, 3)).tolist() == [[16 * SIZE, 8 * SIZE], [18 * SIZE, 10 * SIZE]]
+
+
+def test_sav_as_exported_here_has_masks_on_every_frame(tmp_path):
+    write_sav(tmp_path / "sav", stride=1)
+    (footage,) = sav_videos(tmp_path, SAV, SIZE).videos
+    assert len(footage) == 9
+    images, masks = footage.read([8, 1])
+    assert images.float().mean(dim=(1, 2, 3)).tolist() == pytest.approx([160, 20], abs=4)
+    assert masks.sum(dim=(2, 3)).tolist() == [[16 * SIZE, 9 * SIZE], [18 * SIZE, 11 * SIZE]]
+
+
+def test_sav_of_another_length_is_refused(tmp_path):
+    write_sav(tmp_path / "sav", stride=2)
+    (footage,) = sav_videos(tmp_path, SAV, SIZE).videos
+    with pytest.raises(
+        Sam2Error, match=r"'sav_000001_manual.json' of .*: the video has 9 frames, and the file .* 5 of"
+    ):
+        footage.read([0])
 
 
 def test_sav_that_cannot_be_used(tmp_path):

@@ -202,7 +202,9 @@ def test_bad_data_are_told_in_one_sentence_wherever_they_are_read(folder, tmp_pa
     for mask in (tmp_path / "pictures" / "masks").iterdir():
         mask.write_bytes(b"no picture")
     recipe = read_recipe(str(tmp_path / "small.toml"), [f"workers={workers}", "init=pocket", "both.show=['image']"])
-    with pytest.raises(Sam2Error, match=r"^the mask '[ab].png' is no picture; export it again\.$"):
+    with pytest.raises(
+        Sam2Error, match=r"^'[ab].png' is not a picture; masks are PNGs whose values are objects' ids\.$"
+    ):
         train(recipe, tmp_path, tmp_path / "run")
     (tmp_path / "file").touch()
     with pytest.raises(Sam2Error, match="the run's folder 'file' cannot be used"):
@@ -242,7 +244,7 @@ def test_the_command_line(folder, capsys):
     assert main(["train", config, *data, "--set", "both.steps=1", "--set", "both.show=['image']"]) == 0
     assert capsys.readouterr().err.endswith("model.safetensors\n")
     assert main(["train", config, *data, "--set", "video.frame=1"]) == 2
-    assert "a recipe has no both.video.frame; known in both.video are" in capsys.readouterr().err
+    assert "a recipe has no video.frame; known in video are" in capsys.readouterr().err
     assert main(["train", "pocket", *data]) == 2
     assert "no folder 'images/coco_subset/images'" in capsys.readouterr().err
 
