@@ -25,9 +25,12 @@ examples:
     python -m sam2_core train pocket --data DATA --run runs/pocket
   the same on both cores of a CPU, or on all GPUs of a machine:
     torchrun --nproc-per-node 2 -m -- sam2_core train pocket --data DATA --run runs/pocket
-  an official checkpoint on videos of your own, with shorter clips and half the rate:
+  an official checkpoint on pictures and videos of your own, with shorter clips and half the rate; DATA holds
+  pictures/images/NAME.jpg, pictures/masks/NAME.png, videos/NAME/frames and videos/NAME/masks:
     python -m sam2_core train finetune-sam2.1-tiny --data DATA --run runs/mine --set video.frames=4 \\
         --set optimiser.rate=2.5e-6
+  the same on videos alone, for which DATA/videos will do:
+    python -m sam2_core train finetune-sam2.1-tiny --data DATA --run runs/mine --set 'finetune.show=["video"]'
 
 what --run gets:
   model.safetensors  the averaged weights, for --model of the other commands

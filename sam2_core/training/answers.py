@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sam2_core.evaluation.metrics import roc_auc
 from sam2_core.model import MaskPrediction, PromptTensors, Selection
 from sam2_core.training.losses import LossWeights, loss_terms, mask_iou
 from sam2_core.training.recipe import Loss
@@ -120,9 +120,10 @@ class Observed:
 def measurement(parts: Sequence[Observed]) -> Measurement:
     """Over all that was observed, by whichever process."""
     every = {each.name: [value for part in parts for value in getattr(part, each.name)] for each in fields(Observed)}
-    presence = roc_area(np.array(every.pop("present")), np.array(every.pop("absent")))
+    present, absent = every.pop("present"), every.pop("absent")
+    presence = roc_auc([*present, *absent], [True] * len(present) + [False] * len(absent))
     means = {name: float(np.mean(values)) if values else NAN for name, values in every.items()}
-    return Measurement(**means, presence=presence)
+    return Measurement(**means, presence=NAN if presence is None else presence)
 
 
 @torch.no_grad()
@@ -161,11 +162,3 @@ def _visible(target: Tensor) -> Tensor:
 
 def _listed(values: Iterable[Tensor]) -> list[float]:
     return [float(value) for each in values for value in each.tolist()]
-
-
-def roc_area(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -> float:
-    """The chance that a positive has the higher score than a negative; not a number without one of either."""
-    if not positive.size or not negative.size:
-        return NAN
-    above, below = positive[:, None], negative[None, :]
-    return float((above > below).mean() + 0.5 * (above == below).mean())

@@ -113,7 +113,8 @@ class ClipPlayer:
                 given = self.model.adopt_mask(features, (self.masks[:, frame] > 0.5).float())
             return _in_float32(given)
         conditioned = self.model.condition(features, None)
-        boxed = torch.tensor([bool(rng.random() < self.person.box) for rng in self.rngs], device=self.rows.device)
+        wanted = torch.tensor([rng.random() < self.person.box for rng in self.rngs], device=self.rows.device)
+        boxed = wanted & (self.masks[:, frame] > 0.5).flatten(1).any(dim=1)  # nobody draws a box round what is absent
         parts = []
         for rows, by_box in ((self.rows[~boxed], False), (self.rows[boxed], True)):
             if len(rows):

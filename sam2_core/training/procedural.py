@@ -6,6 +6,7 @@ any image feature worth looking at; it saves hundreds of steps of the real thing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -25,6 +26,13 @@ class Toy:
     prompt: PromptTensors
     target: Tensor
 
+    def __getitem__(self, rows: Sequence[int]) -> Toy:
+        """Some of them."""
+        index, mask = torch.tensor(rows), self.prompt.mask_logits_bhw
+        points, labels = self.prompt.points_bn2[index], self.prompt.labels_bn[index]
+        prompt = PromptTensors(points, labels, None if mask is None else mask[index])
+        return Toy(self.features[index], prompt, self.target[index])
+
     def to(self, device: torch.device) -> Toy:
         """The same on a device."""
         features = ImageFeatures(*(getattr(self.features, f.name).to(device) for f in fields(self.features)))
@@ -34,13 +42,14 @@ class Toy:
         return Toy(features, prompt, self.target.to(device))
 
 
-def random_features(config: ModelConfig, batch: int) -> ImageFeatures:
+def random_features(rng: np.random.Generator, config: ModelConfig, batch: int) -> ImageFeatures:
     """Noise with the sizes that image features have at the start of training."""
     dim, grid = config.model_dim, config.grid
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     return ImageFeatures(
-        SKIP_STD * torch.randn(batch, dim // 8, 4 * grid, 4 * grid),
-        SKIP_STD * torch.randn(batch, dim // 4, 2 * grid, 2 * grid),
-        FEATURE_STD * torch.randn(batch, dim, grid, grid),
+        SKIP_STD * torch.randn(batch, dim // 8, 4 * grid, 4 * grid, generator=generator),
+        SKIP_STD * torch.randn(batch, dim // 4, 2 * grid, 2 * grid, generator=generator),
+        FEATURE_STD * torch.randn(batch, dim, grid, grid, generator=generator),
     )
 
 
@@ -48,7 +57,7 @@ def click_toy(rng: np.random.Generator, config: ModelConfig, batch: int) -> Toy:
     """A click means the disc round it; how large nobody can know."""
     centre, radius = _centres(rng, batch), np.exp(rng.uniform(np.log(0.05), np.log(0.3), (batch, 1)))
     target = ellipses(centre, np.repeat(radius, 2, axis=1), config.mask_size)
-    return Toy(random_features(config, batch), _points(centre[:, None], np.ones((batch, 1)), config), target)
+    return Toy(random_features(rng, config, batch), _points(centre[:, None], np.ones((batch, 1)), config), target)
 
 
 def box_toy(rng: np.random.Generator, config: ModelConfig, batch: int) -> Toy:
@@ -57,7 +66,7 @@ def box_toy(rng: np.random.Generator, config: ModelConfig, batch: int) -> Toy:
     corners = np.stack((centre - radii, centre + radii), axis=1).clip(0, 1)
     target = ellipses(corners.mean(axis=1), (corners[:, 1] - corners[:, 0]) / 2, config.mask_size)
     labels = np.tile([2, 3], (batch, 1))
-    return Toy(random_features(config, batch), _points(corners, labels, config), target)
+    return Toy(random_features(rng, config, batch), _points(corners, labels, config), target)
 
 
 def correction_toy(rng: np.random.Generator, config: ModelConfig, batch: int) -> Toy:
@@ -74,7 +83,7 @@ def correction_toy(rng: np.random.Generator, config: ModelConfig, batch: int) ->
     prompt = _points(click[:, None], positive.astype(np.int64), config)
     strength = float(rng.uniform(3, 12))
     logits = (2 * mask - 1) * strength
-    return Toy(random_features(config, batch), PromptTensors(prompt.points_bn2, prompt.labels_bn, logits), target)
+    return Toy(random_features(rng, config, batch), PromptTensors(prompt.points_bn2, prompt.labels_bn, logits), target)
 
 
 def ellipses(centre: np.ndarray, radii: np.ndarray, size: int) -> Tensor:

@@ -31,10 +31,13 @@ BOX_JITTER_LIMIT = 20.0
 def first_clicks(rngs: Generators, targets: Tensor, person: Prompting) -> PromptTensors:
     """One positive click on each object: at its deepest point, somewhere deep, or anywhere on it.
 
+    Where an object is absent, a negative click anywhere: a positive one always means something that is there.
+
     Shapes: ``targets [B, h, w]`` at stride 4, in 0..1.
     """
-    clicks = [_click_inside(rng, target, person) for rng, target in zip(rngs, _solid(targets), strict=True)]
-    return _clicks(rngs, clicks, [1] * len(clicks), targets.device)
+    solid = _solid(targets)
+    clicks = [_click_inside(rng, target, person) for rng, target in zip(rngs, solid, strict=True)]
+    return _clicks(rngs, clicks, [int(target.any()) for target in solid], targets.device)
 
 
 def correction_clicks(rngs: Generators, logits: Tensor, targets: Tensor, person: Prompting) -> PromptTensors:
@@ -59,7 +62,7 @@ def correction_clicks(rngs: Generators, logits: Tensor, targets: Tensor, person:
 
 
 def jittered_boxes(rngs: Generators, masks: Tensor) -> PromptTensors:
-    """A loosely drawn box round each object, as two corners. Shapes: ``masks [B, S, S]``; empty ones get a point."""
+    """A loosely drawn box round each object, as two corners. Shapes: ``masks [B, S, S]``, none empty."""
     image_size = masks.shape[-1]
     boxes = np.stack([_box(mask) for mask in (masks > 0.5).cpu().numpy()])
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
@@ -107,6 +110,4 @@ def _clicks(rngs: Generators, cells: list[tuple[int, int]], labels: list[int], d
 
 def _box(mask: BoolArray) -> npt.NDArray[np.float64]:
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return np.array([mask.shape[1] / 2, mask.shape[0] / 2] * 2, np.float64)
     return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float64)

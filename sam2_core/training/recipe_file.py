@@ -289,6 +289,7 @@ def _bounds(recipe: Recipe) -> Iterable[tuple[str, object, bool, str]]:
                 yield f"{where}.{key}.{what}", list(chances), fine, "chances that add up to 1"
         pictures = bool(kinds - set(_VIDEOS))
         needs_pictures = Show.IMAGE in show or (Show.VIDEO in show and video.real < 1)
-        yield f"the data of stage {where}", "none", pictures or not needs_pictures, "pictures (images or coco), too"
+        wanted = 'pictures (images or coco), too; videos alone do for show = ["video"] with video.real = 1'
+        yield f"the data of stage {where}", "none", pictures or not needs_pictures, wanted
         needs_videos = Show.VIDEO in show and video.real > 0
         yield f"the data of stage {where}", "none", bool(kinds & set(_VIDEOS)) or not needs_videos, "videos, too"

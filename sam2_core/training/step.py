@@ -49,9 +49,9 @@ def run_step(
         precision: number type of the forward pass.
     """
     weights = stage.loss.weights_at(step / stage.steps)
-    torch.manual_seed(int(chance.stream(Stream.NOISE, share.rank).integers(2**31)))
     if batch is None:
-        return _toy_step(model, len(share.numbers(stage.toy.batch)), weights, chance, share, precision)
+        return _toy_step(model, stage.toy.batch, weights, chance, share, precision)
+    torch.manual_seed(int(chance.stream(Stream.NOISE, share.rank).integers(2**31)))  # what is dropped out
     player = make_player(model, stage, batch, chance, precision)
     answers = player.play()
     scale = stage.image.weight if batch.plan.frames == 1 else stage.video.weight
@@ -68,16 +68,18 @@ def make_player(model: SAM2, stage: Stage, batch: ClipBatch, chance: Chance, pre
 
 
 def _toy_step(
-    model: SAM2, count: int, weights: LossWeights, chance: Chance, share: Share, precision: torch.dtype
+    model: SAM2, batch: int, weights: LossWeights, chance: Chance, share: Share, precision: torch.dtype
 ) -> StepResult:
-    """Clicks, boxes and corrections on noise: only prompt encoder and decoder have anything to learn."""
-    rng = chance.stream(Stream.CLIP, share.rank)
+    """Clicks, boxes and corrections on noise: only prompt encoder and decoder have anything to learn.
+
+    Every process draws the whole batch and keeps its own part, so that all of them together have what one would have.
+    """
     draw = _TOYS[int(chance.stream(Stream.PLAN).integers(len(_TOYS)))]
-    toy = draw(rng, model.config, count).to(model.device)
+    toy = draw(chance.stream(Stream.CLIP), model.config, batch)[share.numbers(batch)].to(model.device)
     autocast = mixed_precision(model, precision)
     prediction = decode(model, toy.features, model.condition(toy.features, None), toy.prompt, autocast)
     points = int((toy.prompt.labels_bn[0] >= 0).sum())
     loss = loss_terms(prediction, points, toy.target, weights, Fit.ALL).total(weights).sum()
     with torch.no_grad():
         ious = mask_iou(prediction.logits_bmhw, toy.target[:, None].expand_as(prediction.logits_bmhw))
-    return StepResult(loss, count, Observed(click=ious[:, 0].tolist(), best=ious.amax(dim=1).tolist()))
+    return StepResult(loss, len(toy.target), Observed(click=ious[:, 0].tolist(), best=ious.amax(dim=1).tolist()))

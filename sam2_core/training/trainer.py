@@ -124,12 +124,14 @@ class Trainer:
 
     def train(self) -> None:
         """All stages that are left."""
-        for index in range(self.position.stage, len(self.recipe.stages)):
-            self._train_stage(index, self.recipe.stages[index])
-            self.model.load_state_dict(self.average.state_dict())  # the next stage goes on from the average
-            self.position = Position(index + 1, 0)
-        self._save(None)
-        self.curve.close()
+        try:
+            for index in range(self.position.stage, len(self.recipe.stages)):
+                self._train_stage(index, self.recipe.stages[index])
+                self.model.load_state_dict(self.average.state_dict())  # the next stage goes on from the average
+                self.position = Position(index + 1, 0)
+            self._save(None)
+        finally:
+            self.curve.close()
 
     def _train_stage(self, index: int, stage: Stage) -> None:
         optimiser = make_optimiser(self.model, stage)
@@ -250,7 +252,8 @@ def _model(recipe: Recipe, material: Material, saved: Checkpoint | None, run: Pa
         load_init(model, recipe.init)
     else:
         initialise(model)
-        calibrate(model, _pictures(recipe, material, model.config.image_size))
+        if material.pictures or material.videos:  # a toy alone has none
+            calibrate(model, _pictures(recipe, material, model.config.image_size))
     return model
 
 

@@ -36,6 +36,13 @@ def test_an_object_smaller_than_a_cell_can_be_clicked(rngs):
     assert (first_clicks(rngs[:1], target, CENTRED).points_bn2[0, 0] // 4).tolist() == [40, 12]
 
 
+def test_a_first_click_on_what_is_absent_is_negative(rngs):
+    targets = torch.cat([_square(20, 30, 17), torch.zeros(1, 64, 64)])
+    clicks = first_clicks(rngs[:2], targets, CENTRED)
+    assert clicks.labels_bn.tolist() == [[1], [0]]
+    assert ((clicks.points_bn2 >= 0) & (clicks.points_bn2 < 256)).all()
+
+
 def test_corrections_are_positive_on_what_is_missed_and_negative_on_what_is_too_much(rngs):
     target, nothing = _square(10, 10, 20), torch.full((1, 64, 64), -5.0)
     missed = correction_clicks(rngs[:1], nothing, target, CENTRED)

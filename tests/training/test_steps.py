@@ -10,7 +10,7 @@ import torch.multiprocessing as mp
 
 from sam2_core.config import POCKET
 from sam2_core.model import SAM2
-from sam2_core.training.answers import Observed, measurement, roc_area
+from sam2_core.training.answers import Observed, measurement
 from sam2_core.training.batches import Share, StepData
 from sam2_core.training.initialise import initialise
 from sam2_core.training.losses import Fit, LossWeights
@@ -26,6 +26,7 @@ from sam2_core.training.recipe import (
     Show,
     Span,
     Stage,
+    ToyBatches,
     VideoBatches,
 )
 from sam2_core.training.step import make_player, run_step
@@ -157,10 +158,33 @@ def test_memories_are_lost_and_time_is_pretended(model):
     assert forgetful._context(3).distances_bp[0].tolist() == pytest.approx([2.0])
 
 
-def test_scores_of_presence():
-    present, absent = np.array([3.0, 1.0]), np.array([1.0, -2.0])
-    assert roc_area(present, absent) == pytest.approx(3.5 / 4)
-    assert np.isnan(roc_area(present, np.array([])))
+@pytest.mark.parametrize("box", [0.0, 1.0])
+def test_an_absent_object_is_clicked_beside_and_never_boxed(model, box):
+    person = replace(CLICKED, box=box, later=0.0, frames=Span(2, 2))
+    stage = replace(STAGE, video=replace(STAGE.video, frames=Span(3, 3), prompts=person))
+    batch = batch_of(stage)
+    other = batch.plan.prompted[1]
+    batch.masks[0, other] = 0
+    with torch.no_grad():
+        answers = make_player(model, stage, batch, CHANCE, torch.float32).play()
+    first = [answer for answer in answers if answer.frame == other and answer.correction == 0]
+    labels = {int(row): each.tolist() for a in first for row, each in zip(a.rows, a.prompt.labels_bn, strict=True)}
+    assert labels.pop(0) == [0]
+    assert labels
+    assert all(each == ([2, 3] if box else [1]) for each in labels.values())
+
+
+def test_two_processes_share_out_the_toy_of_one(model):
+    stage = replace(STAGE, show=(Show.TOY,), toy=ToyBatches(5))
+    for step in range(4):  # clicks, boxes and corrections
+        whole, *parts = (
+            run_step(model, stage, step, None, Chance(1, 0, step), share, torch.float32)
+            for share in (Share(), Share(0, 2), Share(1, 2))
+        )
+        assert [part.objects for part in parts] == [3, 2]
+        assert sum(part.loss.item() for part in parts) == pytest.approx(whole.loss.item(), rel=1e-4)
+        together = sorted(iou for part in parts for iou in part.observed.best)
+        assert together == pytest.approx(sorted(whole.observed.best), abs=1e-4)
 
 
 def test_what_processes_observed_is_measured_as_one():
@@ -171,6 +195,7 @@ def test_what_processes_observed_is_measured_as_one():
     seen = measurement(parts)
     assert (seen.click, seen.presence) == pytest.approx((0.5, 3.5 / 4))
     assert np.isnan(seen.tracked)
+    assert np.isnan(measurement([]).presence)
 
 
 # Optimiser --------------------------------------------------------------------------------------------------------

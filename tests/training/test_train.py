@@ -1,10 +1,13 @@
 """Runs from a recipe's file to weights that are used: stopped, resumed, continued, shared out."""
 
+import argparse
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import torch
 from PIL import Image
 
 from sam2_core.__main__ import main
+from sam2_core.cli.train import EPILOG, add_arguments
 from sam2_core.config import OFFICIAL, POCKET
 from sam2_core.errors import Cancelled, CheckpointError, Sam2Error
 from sam2_core.media import video_from_array
@@ -20,7 +24,7 @@ from sam2_core.model import SAM2
 from sam2_core.prompts import Point, Prompt
 from sam2_core.tracking.policies import Direction
 from sam2_core.tracking.tracker import Tracker
-from sam2_core.training import read_recipe, train
+from sam2_core.training import read_recipe, recipe_names, train
 from sam2_core.training.batches import Share, StepData, worker_count
 from sam2_core.training.checkpoint import CHECKPOINT, WEIGHTS, Position, load_init, write_weights
 from sam2_core.training.curve import Curve, CurvePoint
@@ -29,9 +33,10 @@ from sam2_core.training.initialise import initialise
 from sam2_core.training.optimiser import make_optimiser
 from sam2_core.training.plan import Chance
 from sam2_core.training.recipe import ImageBatches, Show, Stored
+from sam2_core.training.sources import open_material
 from sam2_core.training.step import run_step
 from sam2_core.weights import load_model
-from tests.training.scenes import BUSY, material, write_training
+from tests.training.scenes import BUSY, Square, material, write_sequence, write_training
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = read_recipe("finetune-sam2.1-tiny").stages[0]
@@ -183,6 +188,30 @@ def test_a_model_that_ignores_its_prompts_is_not_trained_on(folder):
         train(recipe, folder, folder / "plateau")
 
 
+@dataclass
+class Board:
+    """As TensorBoard's writer: what was not flushed before the process ends is lost."""
+
+    pending: list = field(default_factory=list)
+    kept: list = field(default_factory=list)
+
+    def add_scalar(self, name, _value, step):
+        self.pending.append((name, step))
+
+    def close(self):
+        self.kept, self.pending = [*self.kept, *self.pending], []
+
+
+def test_a_run_that_ends_in_an_error_keeps_its_points(folder, monkeypatch):
+    board = Board()
+    monkeypatch.setattr("sam2_core.training.curve._board", lambda _run: board)
+    recipe = small(folder, "both.show=['image']", "both.expect_iou=0.9", "both.expect_at=2")
+    with pytest.raises(Sam2Error, match="the model ignores its prompts"):
+        train(recipe, folder, folder / "lost")
+    assert ("both/loss", 1) in board.kept
+    assert not board.pending
+
+
 def test_losses_that_are_no_numbers_end_a_run(folder, monkeypatch):
     monkeypatch.setattr("sam2_core.training.trainer.learning_rate", lambda *_: float("nan"))
     with pytest.raises(Sam2Error, match="step 1 of stage both has the loss nan and a gradient of the size nan"):
@@ -247,6 +276,53 @@ def test_the_command_line(folder, capsys):
     assert "a recipe has no video.frame; known in video are" in capsys.readouterr().err
     assert main(["train", "pocket", *data]) == 2
     assert "no folder 'images/coco_subset/images'" in capsys.readouterr().err
+
+
+def test_videos_alone_will_do(tmp_path, capsys):
+    write_sequence(tmp_path / "videos/square/frames", tmp_path / "videos/square/masks", Square())
+    sizes = ("model=pocket", "init=", "image_size=64", "finetune.steps=1", "video.frames=2", "preview=1")
+    command = ["train", "finetune-sam2.1-tiny", "--data", str(tmp_path), "--run", str(tmp_path / "run")]
+    command += [part for change in sizes for part in ("--set", change)]
+    assert main(command) == 2
+    assert "no folder 'pictures/images'" in capsys.readouterr().err
+    assert main([*command, "--set", 'finetune.show=["video"]']) == 0
+    assert load_model(tmp_path / "run" / WEIGHTS).config == POCKET.at_size(64)
+    assert [each.name for each in (tmp_path / "run" / "previews").iterdir()] == ["finetune-video-0000001.jpg"]
+
+
+def test_data_are_opened_where_a_stage_shows_them(folder, tmp_path):
+    def opened(*changes):
+        material = open_material(small(folder, *changes), folder)
+        return len(material.pictures), len(material.videos)
+
+    assert opened() == (1, 1)
+    assert opened("both.show=['image']") == opened("video.real=0") == (1, 0)
+    assert opened("both.show=['video']", "video.real=1") == (0, 1)
+    assert opened("both.show=['video']", "video.real=1", "video.augment.cut=0.1") == (1, 1)
+    assert opened("both.show=['video']", "video.real=1", "video.augment.paste=[0.5, 0.5]") == (1, 1)
+    toy = small(folder, "both.show=['toy']", "both.steps=1", "data=[]")
+    assert (train(toy, tmp_path, tmp_path / "toy") / WEIGHTS).is_file()
+
+
+def test_what_documentation_and_help_show_is_understood(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "training.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my.toml").write_text(example)
+    recipe = read_recipe("my.toml")
+    assert [source.path for source in recipe.data] == ["pictures", "videos"]
+    assert [stage.name for stage in recipe.stages] == ["finetune", "drift"]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    lines = re.findall(r"sam2_core train (?!CONFIG)(.+)", f"{text}\n{EPILOG}".replace("\\\n", " "))
+    commands = [parser.parse_args(shlex.split(line)) for line in lines]
+    assert {command.recipe for command in commands} == {"my.toml", *recipe_names()}
+    for command in commands:
+        read_recipe(command.recipe, command.changes)
+    inline = re.findall(r"`--set ([^`]+)`", text)
+    assert len(inline) >= 4
+    for change in inline:
+        read_recipe("my.toml", shlex.split(change))
 
 
 def test_the_curve_as_a_picture(tmp_path):
