@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from sam2_core.errors import PromptError, Sam2Error, VideoError
-from sam2_core.evaluation.sequences import read_label_map
+from sam2_core.evaluation.layouts import find_data
+from sam2_core.evaluation.sequences import LabelledSequence, read_label_map
 from sam2_core.formats.coco_rle import from_coco
 from sam2_core.formats.sav import annotation_stride
 from sam2_core.media import open_video
@@ -159,11 +160,9 @@ def davis_videos(root: Path, source: DataSource, long_side: int) -> VideoSource:
 
 def _published(root: Path, source: DataSource) -> dict[str, tuple[Path, Path]]:
     base = root / source.path
-    for resolution in ("480p", "Full-Resolution", ""):
-        frames, masks = base / "JPEGImages" / resolution, base / "Annotations" / resolution
-        if frames.is_dir() and masks.is_dir():
-            return {each.name: (frames / each.name, each) for each in sorted(masks.iterdir()) if each.is_dir()}
-    return {}
+    published = all(any(base.glob(pattern)) for pattern in ("JPEGImages*", "Annotations*"))
+    found = find_data(base).sequences if published else ()
+    return {each.name: (each.frames, each.masks) for each in found if isinstance(each, LabelledSequence)}
 
 
 def _side_by_side(root: Path, source: DataSource) -> dict[str, tuple[Path, Path]]:

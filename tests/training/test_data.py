@@ -157,14 +157,14 @@ def test_annotations_that_are_not_cocos(tmp_path, cache, content):
         coco_pictures(tmp_path, COCO, SIZE, cache)
 
 
-@pytest.mark.parametrize("layout", ["side by side", "published"])
-def test_davis_in_both_layouts(tmp_path, layout):
+@pytest.mark.parametrize("layout", ["side by side", "480p", "1080p", "Full-Resolution", "."])
+def test_davis_in_every_layout(tmp_path, layout):
     square = Square(gone=(3,))
     base = tmp_path / "davis"
-    if layout == "published":
-        write_sequence(base / "JPEGImages/480p/square", base / "Annotations/480p/square", square)
-    else:
+    if layout == "side by side":
         write_sequence(base / "square/frames", base / "square/masks", square)
+    else:
+        write_sequence(base / "JPEGImages" / layout / "square", base / "Annotations" / layout / "square", square)
     (footage,) = davis_videos(tmp_path, DAVIS, SIZE).videos
     assert (footage.name, len(footage)) == ("square", 12)
     images, masks = footage.read([4, 3, 2])
