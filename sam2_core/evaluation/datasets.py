@@ -22,17 +22,23 @@ Segmentation: TypeAlias = Polygons | dict[str, Any]
 """As COCO has it: polygons, or run lengths with their size."""
 
 
-def read_splits(root: Path) -> dict[str, Any]:
-    """What of each data set is for training and what for evaluation, from ``splits.json``.
+def split_names(root: Path, data_set: str, part: str) -> list[str]:
+    """The names that ``splits.json`` lists for a part of a data set; none where it says nothing about it.
 
     Raises:
-        Sam2Error: there is no such file, or it is not JSON.
+        Sam2Error: there is no such file, or in it something else than lists of names, by part and by data set.
     """
     try:
-        splits: dict[str, Any] = json.loads((root / "splits.json").read_text())
-    except (OSError, ValueError) as error:
+        splits = json.loads((root / "splits.json").read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise Sam2Error(f"{root} needs a readable splits.json beside its data sets; give another --data.") from error
-    return splits
+    parts = splits.get(data_set, {}) if isinstance(splits, dict) else None
+    names = parts.get(part, []) if isinstance(parts, dict) else None
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise Sam2Error(
+            f"splits.json should be a JSON object with a list of names at {data_set!r}, {part!r}; correct it."
+        )
+    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,14 @@ def evaluate_picture(model: SAM2, picture: Picture, options: Options, behaviour:
     Raises:
         VideoError: picture or masks cannot be read.
     """
+    meter = Meter(model.device)  # from file to masks
     content = picture.read()
-    meter = Meter(model.device)
     tracker = Tracker(model, video_from_array(content.image), behaviour)
     answered = [_answer(tracker, instance, options.picture_clicks) for instance in content.instances]
     # Every click and every box is an answer; the picture is encoded once.
     cost = meter.read(sum(len(ious) + 1 for ious, _, _, _ in answered))
     scores = tuple(
-        InstanceScore(instance.name, _padded(ious), oracle, box, score_geometry(instance.mask))
+        InstanceScore(instance.name, _padded(ious), oracle, box, score_geometry(instance.mask, instance.ignored))
         for instance, (ious, oracle, box, _) in zip(content.instances, answered, strict=True)
     )
     pictures = _extremes(picture.name, content, [(ious[0], first) for ious, _, _, first in answered])

@@ -82,7 +82,7 @@ def perform(subject: Subject, options: Options, job: Job) -> Result:
     if isinstance(subject, Predictions):
         if isinstance(job, PictureJob):
             raise Sam2Error("predictions are masks of sequences; pictures need a model.")
-        return score_predictions(subject.folder, job.case)
+        return score_predictions(subject.folder, job.case, options)
     model, behaviour = loaded(subject), BEHAVIOURS[subject.behaviour]
     if isinstance(job, PictureJob):
         return evaluate_picture(model, job.case, options, behaviour)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sam2_core.errors import Sam2Error
-from sam2_core.evaluation.datasets import coco_objects, read_splits
+from sam2_core.evaluation.datasets import coco_objects, split_names
 from sam2_core.evaluation.names import plain
 from sam2_core.evaluation.pictures import CocoPicture, LabelledPicture, Picture
 from sam2_core.evaluation.procedural import procedural_clips
@@ -94,10 +94,9 @@ def _studio(root: Path, ignored: int | None) -> DataSet:
     """The data of pocket's model card: what ``splits.json`` says is for evaluation, sequences with one object each."""
     if not (root / "splits.json").is_file():
         return DataSet()
-    split = read_splits(root)
     folder, videos = root / "images" / "coco_subset", root / "vos" / "davis"
-    wanted = split.get("images/coco_subset", {}).get("eval", ()) if folder.is_dir() else ()
-    names = split.get("vos/davis", {}).get("single_object", ()) if videos.is_dir() else ()
+    wanted = split_names(root, "images/coco_subset", "eval") if folder.is_dir() else []
+    names = split_names(root, "vos/davis", "single_object") if videos.is_dir() else []
     pictures = {Path(each.name).stem: each for each in _coco(folder, ignored).pictures} if wanted else {}
     absent = [name for name in wanted if name not in pictures] + [n for n in names if not (videos / n).is_dir()]
     if absent:

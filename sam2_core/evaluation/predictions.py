@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_core.errors import VideoError
+from sam2_core.evaluation.baselines import copied
 from sam2_core.evaluation.metrics import curve
+from sam2_core.evaluation.options import Options
 from sam2_core.evaluation.results import Protocol, SequenceResult, TrackedObject
+from sam2_core.evaluation.semi_supervised import first_frames
 from sam2_core.evaluation.sequences import (
     GroundTruth,
     Masks,
@@ -27,11 +30,12 @@ from sam2_core.rle import Rle
 _MOST_NAMED = 5  # values in a sentence
 
 
-def score_predictions(folder: Path, sequence: VideoSequence) -> SequenceResult:
+def score_predictions(folder: Path, sequence: VideoSequence, options: Options) -> SequenceResult:
     """Score ``folder/SEQUENCE/FRAME.png`` (values are object ids) or ``folder/SEQUENCE/OBJECT/FRAME.png`` (binary).
 
     As in the SA-V evaluator, objects' folders are found by their names, every frame that counts needs a file, and
-    folders and files of something else are left alone.
+    folders and files of something else are left alone. The true mask of an object's first frame, copied to all others,
+    stands beside, unless baselines are left out.
 
     Raises:
         VideoError: a file or a folder is missing, is no mask, or has another size.
@@ -42,8 +46,13 @@ def score_predictions(folder: Path, sequence: VideoSequence) -> SequenceResult:
         predicted, warning = _read(folder / sequence.name, sequence, video, truth)
         curves = {each: curve(masks, predicted[each]) for each, masks in truth.masklets.items()}
         scored = {each: found for each, found in curves.items() if found}
+        starts = first_frames(truth) if options.baselines else {}
+        still = {
+            each: curve(truth.masklets[each], copied(start, truth.masklets[each][start], len(video)))
+            for each, start in starts.items()
+        }
         pictures = extremes(sequence.name, video, scored, truth, predicted)
-    objects = tuple(TrackedObject(truth.name_of(each), found) for each, found in scored.items())
+    objects = tuple(TrackedObject(truth.name_of(each), found, still.get(each)) for each, found in scored.items())
     return SequenceResult(Protocol.PREDICTIONS, sequence.name, objects, None, pictures, warning)
 
 

@@ -56,6 +56,8 @@ def evaluate(
     done: dict[_Key, Result | Failure] = {key: result for key, result in found.items() if result is not None}
     resumed = len(done)
     waiting = [job for job in jobs if _key(job) not in done]
+    if waiting:
+        progress(0, len(waiting))  # the clock starts with the work, not when the first job is done
     try:
         for outcome in backend(functools.partial(_attempt, work), waiting) if waiting else ():
             done[outcome.protocol, outcome.name] = outcome

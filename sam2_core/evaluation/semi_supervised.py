@@ -37,7 +37,8 @@ def evaluate_sequence(
         truth.check(sequence.name)
         starts = first_frames(truth)
         meter = Meter(model.device)
-        tracker = Tracker(model, video, apart(behaviour, truth))
+        behaviour = apart(behaviour, truth)
+        tracker = Tracker(model, video, behaviour)
         for object_id, frame in starts.items():
             point_out(tracker, object_id, frame, truth.masklets[object_id][frame], protocol)
         frames = sum(1 for _ in tracker.propagate(Direction.FORWARD))
@@ -48,7 +49,7 @@ def evaluate_sequence(
             each: truth.masklets[each][start] if protocol is Protocol.MASK else masklets[each][start].mask
             for each, start in starts.items()
         }
-        alone = memoryless(model, video, starts, prompted) if options.baselines else {}
+        alone = memoryless(model, video, starts, prompted, behaviour) if options.baselines else {}
         still = {each: copied(starts[each], prompted[each], len(video)) for each in alone}
         scored = {
             object_id: each

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from sam2_core.evaluation import images
 from sam2_core.evaluation.baselines import score_geometry
+from sam2_core.evaluation.cost import Meter
 from sam2_core.evaluation.images import MEAN_CLICKS, evaluate_picture
 from sam2_core.evaluation.layouts import find_data
 from sam2_core.evaluation.options import Options
@@ -36,6 +38,24 @@ def test_every_object_gets_all_its_clicks():
     assert from_json(to_json(result, "made from"), "made from") == result
 
 
+def test_the_clock_starts_before_the_picture_is_read(monkeypatch):
+    order = []
+
+    class Noted(Meter):
+        def __init__(self, device):
+            order.append("clock")
+            super().__init__(device)
+
+    class Read(TwoSquares):
+        def read(self):
+            order.append("file")
+            return super().read()
+
+    monkeypatch.setattr(images, "Meter", Noted)
+    evaluate_picture(fake_model(), Read(), Options(), STUDIO)
+    assert order == ["clock", "file"]
+
+
 def test_a_perfect_mask_gets_no_more_clicks():
     class Certain:
         name = "certain"
@@ -58,6 +78,8 @@ def test_ignored_pixels_count_for_nothing(tmp_path):
     assert [[each.object_name for each in found] for found in scores] == [["128", "255"], ["255"]]
     # The answer reaches over the object's edge, where the ignored border is.
     assert scores[1][0].clicks[0] > scores[0][1].clicks[0]
+    # So does a disc, which is forgiven what the model is.
+    assert scores[1][0].geometry.disc > scores[0][1].geometry.disc
 
 
 def test_geometry_is_what_hands_compute():
@@ -74,6 +96,20 @@ def test_geometry_is_what_hands_compute():
         discs.append((disc & mask).sum() / (disc | mask).sum())
     assert geometry.disc == pytest.approx(discs[0], abs=0.05)
     assert geometry.best_disc == pytest.approx(max(discs[1:]), abs=0.05)
+
+
+def test_geometry_leaves_out_what_is_ignored():
+    frame = np.zeros((100, 120), bool)
+    frame[20:60, 30:80] = True
+    corners = np.zeros_like(frame)
+    corners[20:60:39, 30:80:49] = True  # the four that an ellipse has not, and a box has
+    truth = frame & ~corners
+    (counted, ignoring) = (score_geometry(truth, each) for each in (None, corners))
+    assert counted.filled_box == pytest.approx(1996 / 2000)
+    assert ignoring.filled_box == 1.0
+    everything_else = score_geometry(truth, ~truth)
+    assert (everything_else.disc, everything_else.best_disc) == (1.0, 1.0)
+    assert everything_else.ellipse == counted.ellipse < 1
 
 
 def test_clicks_until_good_enough():

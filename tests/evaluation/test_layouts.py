@@ -90,6 +90,17 @@ def test_this_projects_data_are_cut_as_the_splits_say(tmp_path):
         find_data(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "splits", [["a"], {"images/coco_subset": ["a"]}, {"images/coco_subset": {"eval": "a"}}, {"vos/davis": None}]
+)
+def test_splits_that_are_no_lists_of_names_are_told(tmp_path, splits):
+    scenes.coco(tmp_path / "images" / "coco_subset")
+    scenes.frames_and_masks(tmp_path / "vos" / "davis" / "square")
+    (tmp_path / "splits.json").write_text(json.dumps(splits))
+    with pytest.raises(Sam2Error, match=r"splits\.json should be a JSON object with a list of names at '"):
+        find_data(tmp_path)
+
+
 def test_coco_leaves_out_crowds_and_small_objects(tmp_path):
     (found,) = find_data(scenes.coco(tmp_path)).pictures
     (instance,) = found.read().instances

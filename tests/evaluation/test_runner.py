@@ -70,7 +70,8 @@ def test_results_come_in_the_order_of_the_jobs(jobs, choice):
     work = functools.partial(perform, choice, Options())
     done = evaluate(jobs, work, progress=lambda *counts: told.append(counts))
     assert [result.name for result in done.results] == list(NAMES)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    # The clock of what is left starts with the first job, not after it.
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert (done.resumed, done.missing) == (0, 0)
 
 
@@ -85,8 +86,15 @@ def test_an_interrupt_keeps_what_is_done_and_the_next_start_goes_on(tmp_path, jo
 
     stopped = evaluate(jobs, work, store=ResultStore(tmp_path / "out", SETTINGS))
     assert (len(stopped.results), stopped.missing) == (2, 1)
-    again = evaluate(jobs, functools.partial(perform, choice, Options()), store=ResultStore(tmp_path / "out", SETTINGS))
+    told = []
+    again = evaluate(
+        jobs,
+        functools.partial(perform, choice, Options()),
+        store=ResultStore(tmp_path / "out", SETTINGS),
+        progress=lambda *counts: told.append(counts),
+    )
     assert worked == ["bear", "camel"]
+    assert told == [(0, 1), (1, 1)]  # of what was left to do
     assert (again.resumed, again.missing) == (2, 0)
     assert again.results[:2] == stopped.results
     assert not list((tmp_path / "out").rglob("*.partial"))

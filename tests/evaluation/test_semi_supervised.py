@@ -1,10 +1,13 @@
 """Masks, boxes and clicks on the first frame; what comes out is counted by hand where it can be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sam2_core.evaluation import semi_supervised
+from sam2_core.evaluation.baselines import memoryless
 from sam2_core.evaluation.layouts import PROCEDURAL, find_data
 from sam2_core.evaluation.metrics import boundary_f
 from sam2_core.evaluation.options import Options
@@ -69,6 +72,46 @@ def test_without_memory_a_model_that_needs_it_does_worse(tmp_path):
     assert tracked.memoryless.j != tracked.curve.j
 
 
+@pytest.fixture
+def unremembered(monkeypatch):
+    """What the baseline without memory answers: masks by object id and frame."""
+    answers = {}
+
+    def noted(*arguments):
+        answers.update(memoryless(*arguments))
+        return answers
+
+    monkeypatch.setattr(semi_supervised, "memoryless", noted)
+    return answers
+
+
+def two_labels(folder):
+    """A sequence of two squares, whose format has room for one of them at each pixel."""
+    scenes.write_frames(folder / "frames")
+    two = {name: mask + 2 * np.roll(mask, 20, axis=1) for name, mask in scenes.labels_of_square().items()}
+    scenes.write_labels(folder / "masks", two)
+    return find_data(folder).sequences[0]
+
+
+def test_without_memory_objects_stay_apart_where_the_models_do(tmp_path, unremembered):
+    (overlapping,) = find_data(scenes.sav_folders(tmp_path / "sav")).sequences
+    for sequence, apart_ in ((two_labels(tmp_path / "labels"), True), (overlapping, False)):
+        evaluated(sequence, model=toy_model())
+        first, second = unremembered.values()
+        shared = sum(int((first[frame].decode() & second[frame].decode()).sum()) for frame in second)
+        assert (shared == 0) is apart_
+
+
+@pytest.mark.parametrize(("area", "whole"), [(0, False), (10**6, True)])
+def test_without_memory_holes_are_filled_as_the_models_are(sequence, unremembered, area, whole):
+    behaviour = replace(STUDIO, hole_area=area)
+    evaluate_sequence(toy_model(), sequence, Protocol.MASK, OPTIONS, behaviour)
+    (masks,) = unremembered.values()
+    # Where every background is a hole, nothing but the given mask is left as it is.
+    assert masks[0].area == scenes.SIDE**2
+    assert all((masks[frame].area == scenes.HEIGHT * scenes.WIDTH) is whole for frame in range(1, scenes.FRAMES))
+
+
 def test_objects_begin_where_they_first_show(tmp_path):
     sequence = find_data(scenes.sav_folders(tmp_path)).sequences[0]
     with sequence.open() as video:
@@ -83,11 +126,7 @@ def test_objects_begin_where_they_first_show(tmp_path):
 
 def test_objects_stay_apart_where_truth_has_one_value_a_pixel(tmp_path):
     (overlapping,) = find_data(scenes.sav_folders(tmp_path / "sav")).sequences
-    scenes.write_frames(tmp_path / "labels" / "frames")
-    two = {name: mask + 2 * np.roll(mask, 20, axis=1) for name, mask in scenes.labels_of_square().items()}
-    scenes.write_labels(tmp_path / "labels" / "masks", two)
-    (exclusive,) = find_data(tmp_path / "labels").sequences
-    for sequence, expected in ((overlapping, False), (exclusive, True)):
+    for sequence, expected in ((overlapping, False), (two_labels(tmp_path / "labels"), True)):
         with sequence.open() as video:
             assert apart(STUDIO, sequence.truth(video)).objects_apart is expected
 
