@@ -22,8 +22,9 @@ from sam2_core.model import GIVEN_MASK_LOGIT, PromptTensors
 from sam2_core.prompts import Prompt
 from sam2_core.rle import Rle
 
-_MEAN = torch.tensor((0.485, 0.456, 0.406))
-_STD = torch.tensor((0.229, 0.224, 0.225))
+MEAN = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
+STD = torch.tensor((0.229, 0.224, 0.225))[:, None, None]
+"""Of red, green and blue from 0 to 1 in ImageNet's pictures, ``[3, 1, 1]``."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 _FILLED_LOGIT = 0.1
 _OVERLAPPED_LOGIT = -10.0
@@ -45,7 +46,7 @@ def model_pixels(frame: npt.NDArray[np.uint8], size: int, resampling: Resampling
         pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).float() / 255
         if frame.shape[:2] != (size, size):
             pixels = F.interpolate(pixels[None], size=(size, size), mode="bilinear", antialias=True)[0]
-    return (pixels - _MEAN[:, None, None]) / _STD[:, None, None]
+    return (pixels - MEAN) / STD
 
 
 def point_tensors(

@@ -13,13 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sam2_core.errors import Sam2Error
+from sam2_core.tracking.pixels import MEAN, STD
 from sam2_core.training.data import Material
 from sam2_core.training.plan import Chance, Plan, Stream, draw_clip_plan, draw_picture_plan, shown
 from sam2_core.training.pseudo_video import Clip, ClipMaker
 from sam2_core.training.recipe import Show, Stage
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +65,7 @@ class ClipBatch:
 
 def normalised(pixels: Tensor) -> Tensor:
     """RGB 0 to 255 as the model wants it. Shapes: ``[..., 3, H, W]``, float32."""
-    mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (MEAN, STD))
-    return (pixels.float() / 255 - mean) / std
+    return (pixels.float() / 255 - MEAN.to(pixels.device)) / STD.to(pixels.device)
 
 
 @dataclass(frozen=True, slots=True)
