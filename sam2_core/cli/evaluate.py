@@ -6,6 +6,7 @@ import argparse
 import functools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     subject = _subject(args)
     options = Options(not args.no_baselines, args.clicks, args.frames, args.pause_below, args.picture_clicks)
     jobs, possible = _jobs(args, subject)
-    settings = _settings(subject, args.data, options)
+    settings = _settings(subject, args, options)
     predictions = subject.folder if isinstance(subject, Predictions) else None
     store = ResultStore(args.out, settings, predictions) if args.out else None
     with progress("evaluating", "job") as report:
@@ -115,6 +116,11 @@ def _subject(args: argparse.Namespace) -> Subject:
         # Workers on other machines start in other folders.
         file = Path(source).expanduser()
         source = str(file.resolve()) if file.suffix and file.is_file() else source
+        if args.ray and "auto" in (args.device, args.precision):
+            raise Sam2Error(
+                "the machines of a cluster may choose otherwise than this one, and results must be of one kind; with "
+                "--ray say --device cpu or cuda, and --precision fp32 or bf16."
+            )
         return ModelChoice(source, args.config, args.image_size, args.device, args.precision, args.behaviour)
     if args.model:
         raise Sam2Error("--model and --predictions are two ways to say what is evaluated; leave one of them out.")
@@ -123,15 +129,17 @@ def _subject(args: argparse.Namespace) -> Subject:
     return Predictions(args.predictions.resolve())
 
 
-def _settings(subject: Subject, data: Path, options: Options) -> Settings:
-    place = str(data) if str(data) == PROCEDURAL else str(data.expanduser().resolve())
+def _settings(subject: Subject, args: argparse.Namespace, options: Options) -> Settings:
+    place = str(args.data) if str(args.data) == PROCEDURAL else str(args.data.expanduser().resolve())
     if isinstance(subject, Predictions):
         return Settings(f"predictions in {subject.folder}", "", place, options)
-    model = loaded(subject)
+    # A cluster computes with devices that this machine may not have; here its weights are only looked at.
+    model = loaded(replace(subject, device="cpu") if args.ray else subject)
+    device = subject.device if args.ray else model.device.type
     side = model.config.image_size
     name = Path(subject.source).name
     precision = str(model.compute_dtype).removeprefix("torch.")
-    how = f"{name}, {side} px, {subject.behaviour}, {model.device.type}, {precision}"
+    how = f"{name}, {side} px, {subject.behaviour}, {device}, {precision}"
     return Settings(how, fingerprint(model), place, options)
 
 

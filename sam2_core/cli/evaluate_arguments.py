@@ -147,7 +147,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--ray", metavar="ADDRESS",
         help="run on a Ray cluster instead: HOST:PORT, ray://HOST:PORT (needs ray[client]), auto or local; needs the "
-        "extra [cluster], and data and checkpoints under the same paths on all machines",
+        "extra [cluster], --device and --precision, and data and checkpoints under the same paths on all machines",
     )  # fmt: skip
 
 

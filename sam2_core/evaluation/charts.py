@@ -75,10 +75,16 @@ class Bar:
     rivals: tuple[tuple[str, float], ...] = ()
 
 
-def bar_chart(label: str, bars: Sequence[Bar]) -> Markup:
-    """Horizontal bars from 0 to 1, with the baselines as lines across; a list, whose text does not shrink."""
+def bar_chart(label: str, bars: Sequence[Bar], style: str = "model") -> Markup:
+    """Horizontal bars from 0 to 1, with the baselines as lines across; a list, whose text does not shrink.
+
+    Args:
+        label: what it shows.
+        bars: from top to bottom.
+        style: class of the page, as a line's.
+    """
     rows = Markup("").join(_row(bar) for bar in bars)
-    return Markup('<ul class="bars" aria-label="{}">{}</ul>').format(label, rows)
+    return Markup('<ul class="bars {}" aria-label="{}">{}</ul>').format(style, label, rows)
 
 
 def _row(bar: Bar) -> Markup:

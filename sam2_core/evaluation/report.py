@@ -16,6 +16,8 @@ from sam2_core.evaluation.metrics import Curve
 from sam2_core.evaluation.options import MEAN_CLICKS
 from sam2_core.evaluation.results import (
     INTERACTIVE,
+    InstanceScore,
+    InteractiveObject,
     InteractiveResult,
     PictureResult,
     Protocol,
@@ -58,6 +60,7 @@ class Section:
         legend: (style, name) of what is drawn.
         charts: next to each other.
         curves: one small chart for each object.
+        lost: title of these.
         shown: what the pictures show.
         worst: pictures, the worst first.
         best: pictures, the best first.
@@ -67,6 +70,7 @@ class Section:
     legend: tuple[tuple[str, str], ...]
     charts: tuple[Figure, ...]
     curves: tuple[Figure, ...]
+    lost: str
     shown: str
     worst: tuple[Picture, ...]
     best: tuple[Picture, ...]
@@ -78,7 +82,7 @@ _RIVALS = (("memoryless", "no memory"), ("copied", "first mask copied"))
 def write_report(path: Path, summary: Summary, results: Sequence[Result]) -> None:
     """Write the page: the summary's tables, and pictures of the results that it is of."""
     sections = [_tracked(each, found) for each in Protocol if (found := _of(SequenceResult, results, each))]
-    corrected = [each for each in results if isinstance(each, InteractiveResult)]
+    corrected = [each for each in results if isinstance(each, InteractiveResult) and each.objects]
     sections += [_interactive(corrected)] if corrected else []
     pictures = [each for each in results if isinstance(each, PictureResult) and each.instances]
     sections += [_pictures(pictures)] if pictures else []
@@ -101,22 +105,36 @@ def _of(kind: type[SequenceResult], results: Sequence[Result], protocol: Protoco
 def _tracked(protocol: Protocol, results: Sequence[SequenceResult]) -> Section:
     objects = [(_name(each, result.name, len(result.objects)), each) for result in results for each in result.objects]
     objects.sort(key=lambda pair: pair[1].curve.j_and_f)
-    bars = [Bar(name, each.curve.j_and_f, _rival_scores(each)) for name, each in objects[:_MOST_BARS]]
+    bars = [Bar(name, each.curve.j_and_f, _rival_scores(each)) for name, each in objects]
     drawn = objects[:_MOST_CURVES]
+    styles = {style for bar in bars for style, _ in bar.rivals}
     legend = (("model", protocol.title if protocol is Protocol.PREDICTIONS else "model"),)
     return Section(
         title=protocol.title,
-        legend=(*legend, *(_RIVALS if any(each.copied for _, each in objects) else ())),
-        charts=(Figure("J&F, the worst first", bar_chart(f"J&F by object, {protocol.title}", bars)),),
+        legend=(*legend, *(rival for rival in _RIVALS if rival[0] in styles)),
+        charts=(_bars("J&F", protocol.title, bars),),
         curves=tuple(Figure(f"J by frame, {name}", _curve_chart(name, each)) for name, each in drawn),
+        lost=f"Where it gets lost{_part(len(drawn), len(objects))}",
         shown="frames",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),
     )
 
 
-def _name(tracked: TrackedObject, sequence: str, objects: int) -> str:
-    return sequence if objects == 1 else f"{sequence}, object {tracked.object_name}"
+def _name(scored: TrackedObject | InteractiveObject | InstanceScore, case: str, objects: int) -> str:
+    return case if objects == 1 else f"{case}, object {scored.object_name}"
+
+
+def _bars(measure: str, of: str, bars: Sequence[Bar], style: str = "model") -> Figure:
+    """The worst first, and as many as a page bears."""
+    drawn = sorted(bars, key=lambda bar: bar.value)[:_MOST_BARS]
+    caption = f"{measure}, {of}, the worst first{_part(len(drawn), len(bars))}"
+    return Figure(caption, bar_chart(f"{measure} by object, {of}", drawn, style))
+
+
+def _part(drawn: int, found: int) -> str:
+    """Says so where not all are drawn."""
+    return f": the worst {drawn} of {counted(found, 'object')}" if drawn < found else ""
 
 
 def _rival_scores(tracked: TrackedObject) -> tuple[tuple[str, float], ...]:
@@ -161,18 +179,42 @@ def _interactive(results: Sequence[InteractiveResult]) -> Section:
                 line_chart("J&F by frames with clicks", [*copied, *by_frames], "frames with clicks"),
             ),
             Figure("J&F by seconds of annotation", line_chart("J&F by seconds of annotation", by_time, "seconds")),
+            *(
+                _bars("J&F", f"{each.value} after the last clicks", _last_bars(results, each), each.value)
+                for each in means
+            ),
         ),
         curves=(),
+        lost="",
         shown="frames after the last clicks",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),
     )
 
 
+def _last_bars(results: Sequence[InteractiveResult], protocol: Protocol) -> list[Bar]:
+    return [
+        Bar(
+            _name(each, result.name, len(result.objects)),
+            last.j_and_f,
+            (("copied", last.copied),) if last.copied is not None else (),
+        )
+        for result in results
+        if result.protocol is protocol
+        for each in result.objects
+        for last in each.rounds[-1:]
+    ]
+
+
 def _pictures(results: Sequence[PictureResult]) -> Section:
     instances = [each for result in results for each in result.instances]
     line = Line("model", "model", tuple((n, mean_iou_after(instances, n)) for n in range(1, MEAN_CLICKS + 1)))
     ordered = sorted(each.clicks[0] for each in instances)
+    bars = [
+        Bar(_name(each, result.name, len(result.instances)), each.clicks[MEAN_CLICKS - 1])
+        for result in results
+        for each in result.instances
+    ]
     shares = tuple((100 * n / len(ordered), iou) for n, iou in enumerate(ordered, start=1))
     return Section(
         title="pictures",
@@ -183,8 +225,10 @@ def _pictures(results: Sequence[PictureResult]) -> Section:
                 "IoU after one click, objects from the worst to the best",
                 line_chart("IoU after one click by object", [Line("model", "model", shares)], "percent of the objects"),
             ),
+            _bars("IoU", f"pictures after {MEAN_CLICKS} clicks", bars),
         ),
         curves=(),
+        lost="",
         shown="objects after one click",
         worst=_frames(results, worst=True),
         best=_frames(results, worst=False),

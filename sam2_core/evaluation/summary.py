@@ -14,6 +14,7 @@ from sam2_core.evaluation.results import (
     INTERACTIVE,
     Cost,
     InstanceScore,
+    InteractiveObject,
     InteractiveResult,
     PictureResult,
     Protocol,
@@ -75,7 +76,7 @@ def _known(table: Table) -> Table:
 
 def _tables(results: Sequence[Result], options: Options) -> list[Table]:
     sequences = [each for each in results if isinstance(each, SequenceResult)]
-    interactive = [each for each in results if isinstance(each, InteractiveResult)]
+    interactive = [each for each in results if isinstance(each, InteractiveResult) and each.objects]
     pictures = [each for each in results if isinstance(each, PictureResult)]
     groups = {each: [found for found in sequences if found.protocol is each] for each in Protocol}
     found: list[Table] = [_pictures(pictures, options)] if any(each.instances for each in pictures) else []
@@ -84,6 +85,8 @@ def _tables(results: Sequence[Result], options: Options) -> list[Table]:
     if interactive:
         found.append(_interactive(interactive))
     found += [_by_sequence(each, group) for each, group in groups.items() if group]
+    corrected = {each: [result for result in interactive if result.protocol is each] for each in INTERACTIVE}
+    found += [_by_corrected_sequence(each, group) for each, group in corrected.items() if group]
     return found
 
 
@@ -179,9 +182,22 @@ def _interactive(results: Sequence[InteractiveResult]) -> Table:
             copied = _mean(r.copied for r in found if r.copied is not None)
             means += [_mean(r.j_and_f for r in found), copied, None]
     rows = tuple((str(n), *row) for n, row in enumerate(zip(*cells, strict=True), start=1))
-    speed, peak = _costs(each.cost for each in results)
-    title = f"Videos, interactive ({shown(speed)} frames/s, peak {shown(peak)} MiB)"
-    return Table(title, tuple(columns), rows, (f"mean of 1 to {len(rows)}", *means))
+    return Table("Videos, interactive", tuple(columns), rows, (f"mean of 1 to {len(rows)}", *means))
+
+
+def _by_corrected_sequence(protocol: Protocol, group: Sequence[InteractiveResult]) -> Table:
+    columns = ("sequence", "J&F", "J", "F", "clicked masks copied, J&F", "frames/s", "peak MiB")
+    rows = tuple((each.name, *_mean_last(each.objects), *_costs([each.cost])) for each in group)
+    objects = [each for result in group for each in result.objects]
+    mean = (f"mean of {counted(len(objects), 'object')}", *_mean_last(objects), *_costs(r.cost for r in group))
+    return Table(f"Videos, {protocol.title}, after the last clicks", columns, rows, mean)
+
+
+def _mean_last(objects: Sequence[InteractiveObject]) -> tuple[Cell, ...]:
+    """J&F, J, F, and J&F of the clicked masks copied, after the last interaction: means over objects."""
+    last = [each.rounds[-1] for each in objects]
+    copied = _mean(r.copied for r in last if r.copied is not None)
+    return _mean(r.j_and_f for r in last), _mean(r.j for r in last), _mean(r.f for r in last), copied
 
 
 def clicks_needed(clicks: Sequence[float], target: float, most: int) -> int:

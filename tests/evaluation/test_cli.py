@@ -7,6 +7,7 @@ import pytest
 from safetensors.torch import save_file
 
 from sam2_core.__main__ import main
+from sam2_core.cli import evaluate
 from tests.evaluation import scenes
 from tests.tracking.toys import toy_model
 
@@ -100,7 +101,8 @@ def test_a_list_of_names(tmp_path, model, capsys):
         (["--picture-clicks", "4"], "gets 5 clicks or more"),
         (["--ignore-label", "-5"], "expected a mask's value, 1 to 65535; got '-5'"),
         (["--ignore-label", "0"], "expected a mask's value, 1 to 65535; got '0'"),
-        (["--ray", "localhost:1"], "no cluster at 'localhost:1' (Connection refused)"),
+        (["--ray", "localhost:1"], "with --ray say --device cpu or cuda, and --precision fp32 or bf16."),
+        (["--ray", "localhost:1", "--precision", "fp32"], "no cluster at 'localhost:1' (Connection refused)"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path, model, capsys, wrong, told):
@@ -113,6 +115,14 @@ def test_what_is_wrong_is_one_line(tmp_path, model, capsys, wrong, told):
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_results_of_a_cluster_say_what_it_computed_with(tmp_path, model, monkeypatch):
+    data, out = scenes.davis(tmp_path / "davis"), tmp_path / "out"
+    monkeypatch.setattr(evaluate, "on_ray", lambda _address: lambda _work, _jobs: iter(()))
+    line = ["evaluate", *model[:-1], "cuda", "--precision", "bf16", "--ray", "local"]  # this machine may have no GPU
+    assert main([*line, "--data", str(data), "--out", str(out)]) == 1
+    assert json.loads((out / "settings.json").read_text())["subject"].endswith("64 px, studio, cuda, bfloat16")
 
 
 def printed_j(capsys):

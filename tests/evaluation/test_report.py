@@ -3,10 +3,12 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from sam2_core.evaluation import report
 from sam2_core.evaluation.charts import Bar, Line, bar_chart, line_chart
 from sam2_core.evaluation.export import Summary, write_frames, write_json, write_scores
 from sam2_core.evaluation.images import evaluate_picture
@@ -14,7 +16,7 @@ from sam2_core.evaluation.interactive import evaluate_interactively
 from sam2_core.evaluation.layouts import find_data
 from sam2_core.evaluation.options import Options
 from sam2_core.evaluation.report import write_report
-from sam2_core.evaluation.results import Failure, Protocol
+from sam2_core.evaluation.results import Cost, Failure, Protocol
 from sam2_core.evaluation.semi_supervised import evaluate_sequence
 from sam2_core.evaluation.store import Settings
 from sam2_core.evaluation.summary import tables
@@ -77,9 +79,43 @@ def test_the_page_loads_nothing_and_shows_everything(tmp_path, results):
     assert "half of it is <missing>" in text
     for title in ("first mask given", "one click on the first frame", "interactive", "pictures"):
         assert f"In pictures: {title}" in text
-    # A curve for each of two protocols, two charts for interaction, two for pictures; and bars for each of two.
+    # A curve for each of two protocols, two charts for interaction, two for pictures; and bars for each of five.
     assert read.opened.count("svg") == 2 + 2 + 2
-    assert page.count('<ul class="bars"') == 2
+    assert re.findall('<ul class="bars ([a-z]+)"', page) == ["model", "model", "offline", "online", "model"]
+    assert "J&F, offline after the last clicks, the worst first" in text
+    assert "the worst 1 of" not in text
+
+
+def test_what_is_not_drawn_is_told(tmp_path, results, monkeypatch):
+    two = (results[0], replace(results[0], name="another"))
+    monkeypatch.setattr(report, "_MOST_BARS", 1)
+    monkeypatch.setattr(report, "_MOST_CURVES", 1)
+    write_report(tmp_path / "report.html", summary(two), two)
+    page = (tmp_path / "report.html").read_text()
+    assert "J&amp;F, first mask given, the worst first: the worst 1 of 2 objects" in page
+    assert "Where it gets lost: the worst 1 of 2 objects" in page
+    assert page.count('<li title="') == 1
+
+
+def test_interactive_results_without_a_scored_object_leave_the_page_whole(tmp_path, results):
+    nothing = tuple(replace(each, objects=(), snapshots=()) for each in results[2:4])
+    assert tables(nothing, OPTIONS) == []
+    write_report(tmp_path / "report.html", summary(nothing), nothing)
+    assert "In pictures" not in (tmp_path / "report.html").read_text()
+
+
+def test_offline_and_online_have_their_own_speed_and_memory(results):
+    offline, online = (
+        replace(each, cost=Cost(frames, 2.0, peak << 20))
+        for each, frames, peak in zip(results[2:4], (10, 60), (3, 5), strict=True)
+    )
+    _, *by_sequence = tables((offline, online), OPTIONS)
+    assert [table.title for table in by_sequence] == [
+        "Videos, interactive, offline, after the last clicks",
+        "Videos, interactive, online, after the last clicks",
+    ]
+    assert [table.mean[-2:] for table in by_sequence] == [(5.0, 3), (30.0, 5)]
+    assert by_sequence[0].mean[1] == pytest.approx(offline.objects[0].rounds[-1].j_and_f)
 
 
 def rows_of(path):
