@@ -84,7 +84,8 @@ def test_online_with_nothing_to_correct_is_one_pass(sequence, said):
 
 def test_corrections_help_and_the_table_says_when(sequence):
     results = [run(sequence, protocol, interacted_frames=2) for protocol in (Protocol.OFFLINE, Protocol.ONLINE)]
-    (table,) = tables(results, Options())
+    table, *by_sequence = tables(results, Options())
+    assert [each.rows[0][1] for each in by_sequence] == [table.rows[-1][1], table.rows[-1][4]]
     assert table.columns == (
         "frames with clicks",
         "offline, J&F", "clicked masks copied, J&F", "seconds of annotation",
@@ -103,8 +104,9 @@ def test_beside_stand_the_clicked_masks_copied_to_the_frames_after_them(sequence
     assert all(0 < each.copied < each.j_and_f for each in corrected.rounds)
     (bare,) = run(sequence, Protocol.OFFLINE, interacted_frames=2, baselines=False).objects
     assert [each.copied for each in bare.rounds] == [None, None]
-    (table,) = tables([run(sequence, Protocol.OFFLINE, interacted_frames=1, baselines=False)], Options())
-    assert table.columns == ("frames with clicks", "offline, J&F", "seconds of annotation")
+    rounds, last = tables([run(sequence, Protocol.OFFLINE, interacted_frames=1, baselines=False)], Options())
+    assert rounds.columns == ("frames with clicks", "offline, J&F", "seconds of annotation")
+    assert last.columns[:5] == ("sequence", "J&F", "J", "F", "frames/s")
 
 
 def test_a_copy_lasts_until_the_next_clicked_frame():
