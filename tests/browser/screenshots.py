@@ -20,7 +20,7 @@ IMAGES = ROOT / "docs" / "images"
 MIDDLE = 66
 BUNNY = (0.35, 0.6)
 AROUND_BUNNY = ((0.12, 0.08), (0.49, 0.88))
-BOULDERS = (0.17, 0.68)
+BESIDE_BUNNY = ((0.17, 0.68), (0.17, 0.5), (0.18, 0.14), (0.215, 0.58))
 AROUND_STONE = ((0.62, 0.4), (0.99, 0.66))
 STROKE = ((0.04, 0.72), (0.1, 0.62), (0.13, 0.75))
 
@@ -30,7 +30,8 @@ def prompted(tab: Studio) -> Studio:
     tab.open_example()
     tab.go_to(MIDDLE)
     tab.drag(*AROUND_BUNNY)
-    tab.click(BOULDERS, button="right")
+    for place in BESIDE_BUNNY:
+        tab.click(place, button="right")
     tab.press("n")
     tab.drag(*AROUND_STONE)
     return tab
