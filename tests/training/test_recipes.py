@@ -2,9 +2,12 @@
 
 import pytest
 
+from sam2_core.config import POCKET
 from sam2_core.errors import Sam2Error
+from sam2_core.model import SAM2
 from sam2_core.training import read_recipe, recipe_names
 from sam2_core.training.losses import Fit, LossWeights
+from sam2_core.training.optimiser import freeze, trainable
 from sam2_core.training.recipe import Kind, Loss, Show, Span, Stored
 from tests.training.scenes import RECIPE
 
@@ -24,9 +27,17 @@ def recipe(tmp_path):
 def test_recipes_of_the_package_are_whole():
     assert recipe_names() == ("finetune-sam2.1-tiny", "pocket")
     pocket, finetune = read_recipe("pocket"), read_recipe("finetune-sam2.1-tiny")
-    assert [stage.name for stage in pocket.stages] == ["warmup", "pictures", "clips", "drift"]
+    assert [stage.name for stage in pocket.stages] == ["warmup", "pictures", "clips", "drift", "presence"]
     assert (pocket.model, pocket.init, pocket.store) == ("pocket", "", Stored.FLOAT16)
     assert finetune.init == finetune.model == "sam2.1-hiera-tiny"
+
+
+def test_the_last_stage_of_pocket_learns_by_the_object_scores_head_alone():
+    model = SAM2(POCKET)
+    freeze(model, read_recipe("pocket").stages[-1].freeze)
+    learning = [name for name, _ in trainable(model)]
+    assert learning
+    assert all(name.startswith("sam_mask_decoder.pred_obj_score_head.") for name in learning)
 
 
 def test_fine_tuning_is_the_released_recipe():
