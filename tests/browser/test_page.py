@@ -177,6 +177,7 @@ def test_a_killed_server_has_lost_nothing(studio: Open, server: Server) -> None:
     tab.wait("session.job?.done > 8")
     said, masks = tab.said(), {frame: tab.masks(frame) for frame in range(8)}
     server.kill()
+    tab.page.goto("about:blank")  # once the server is back, Gradio's page may load itself anew, just as we do
     server.start()
     tab.load()
     tab.wait_for_clip()

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from sam2_core.errors import CheckpointError, Sam2Error
@@ -133,15 +132,6 @@ def test_weights_have_a_fingerprint(choice):
     assert fingerprint(model) == fingerprint(other)
     other.no_mem_embed.data += 1
     assert fingerprint(model) != fingerprint(other)
-
-
-@pytest.fixture
-def one_thread():
-    """What a worker of two has on a small machine: with more, sums end in other digits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -297,6 +287,7 @@ def cluster(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_a_cluster_says_what_one_process_says(jobs, choice, cluster):
     work = functools.partial(perform, choice, Options())
     expected = scores(evaluate(jobs, work))
